@@ -97,7 +97,7 @@ test-python:
 	$(call versioned,$(VENV)-$(VERSION),)
 
 define versioned
-$(1)/bin/python -m pip install --quiet --disable-pip-version-check $(2) --editable '.[demo]' $(VERSIONED_TOOLS)
+$(1)/bin/python -m pip install --quiet --disable-pip-version-check $(2) --editable '.[demo,metrics,notify]' $(VERSIONED_TOOLS)
 $(1)/bin/python -m pytest $(VERSIONED) -m "not real and not long" -n 2 --dist worksteal
 endef
 

@@ -4,7 +4,7 @@ The file is the first of these::
 
     --config > MJWATCH_CONFIG > $XDG_CONFIG_HOME/mjwatch/config.toml > /etc/mjwatch/config.toml
 
-Secrets are never in this file: ``load_keys`` reads them from key files, the environment or systemd.
+The token is never in this file: ``load_keys`` reads it from a key file, the environment or systemd.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from mjwatch.settings.sections import (
     DiscordSettings,
     InboxSettings,
     KeysSettings,
+    MetricsSettings,
     MidjourneySettings,
     NotifySettings,
     OutboxSettings,
@@ -79,6 +80,7 @@ class Config:
     midjourney: MidjourneySettings = field(default_factory=MidjourneySettings)
     pace: PaceSettings = field(default_factory=PaceSettings)
     notify: NotifySettings = field(default_factory=NotifySettings)
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
 
     @classmethod
     def load(cls, path: Path | None = None, *, environ: Mapping[str, str] = os.environ) -> Config:
@@ -123,10 +125,13 @@ class Config:
         problems = []
         if _contains(inbox, outbox) or _contains(outbox, inbox):
             problems.append(f"inbox {inbox} and outbox {outbox} must be separate, neither inside the other")
-        for name, inner in (("state", state), ("keys", keys)):
+        inner_folders = {"state folder": state, "keys folder": keys}
+        if self.metrics.textfile:
+            inner_folders["metrics file"] = Path(os.path.realpath(self.metrics.textfile))
+        for name, inner in inner_folders.items():
             for outer_name, outer in (("inbox", inbox), ("outbox", outbox)):
                 if _contains(outer, inner):
-                    problems.append(f"the {name} folder {inner} must not be inside the {outer_name} {outer}")
+                    problems.append(f"the {name} {inner} must not be inside the {outer_name} {outer}")
         return tuple(problems)
 
 
@@ -172,8 +177,9 @@ def user_config(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def load_keys(config: Config, environ: Mapping[str, str] = os.environ) -> Keys:
-    """Return token, guild id and channel id. Raise ConfigError with one line for each that is not usable."""
-    return read_keys(config.keys.path, environ)
+    """Return all keys. Raise ConfigError with one line for each that is not usable."""
+    keys = read_keys(config.keys.path, environ)
+    return replace(keys, apprise=(*keys.apprise, *map(Secret, config.notify.apprise)))
 
 
 def config_template(values: Mapping[str, Mapping[str, object]] | None = None) -> str:
@@ -227,7 +233,7 @@ def _right_section(key: str) -> str:
 
 
 def _with_absolute_paths(config: Config, state_given: bool, environ: Mapping[str, str]) -> Config:
-    base = config.source.parent
+    base, textfile = config.source.parent, config.metrics.textfile
     # systemd passes a list when the unit names several; the first is the service's own.
     by_systemd = "" if state_given else environ.get("STATE_DIRECTORY", "").split(":")[0]
     return replace(
@@ -237,6 +243,7 @@ def _with_absolute_paths(config: Config, state_given: bool, environ: Mapping[str
         keys=KeysSettings(_absolute(config.keys.path, base, environ)),
         state=StateSettings(_absolute(Path(by_systemd) if by_systemd else config.state.path, base, environ)),
         notify=replace(config.notify, exec=_with_program(config.notify.exec, base, environ)),
+        metrics=MetricsSettings(textfile and str(_absolute(Path(textfile), base, environ))),
     )
 
 

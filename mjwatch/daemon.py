@@ -15,9 +15,11 @@ from mjwatch.events import StopRequested
 from mjwatch.host.log import start_logging
 from mjwatch.host.platform import return_memory_early
 from mjwatch.host.systemd import Supervision, Systemd
-from mjwatch.jobs.status_text import ServiceSummary, clock, sentence
+from mjwatch.jobs.pacing import Pace
+from mjwatch.jobs.status_text import ServiceSummary, clock, quiet_text, sentence
 from mjwatch.journal.overview import capped_until
 from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
+from mjwatch.model import State
 from mjwatch.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -69,9 +71,23 @@ def run_daemon(
         log.info("watching %s; pictures go to %s", config.inbox.path, config.outbox.path)
         runtime.run(lambda: drain and (engine.settled() or engine.blocked()))
         runtime.resumable = not (drain and engine.settled())
+        if drain:
+            _log_quiet_hours(config)
         log.info("stopping")
         supervision.stopping()
         return NEEDS_PERSON if drain and engine.needs_person() else 0
+
+
+def _log_quiet_hours(config: Config) -> None:
+    """Log that the time of the day keeps jobs in the queue, if that is so when a drain ends."""
+    now = time.time()
+    quiet_until = Pace.of(config.pace).quiet_until(now)
+    if quiet_until is None:
+        return
+    with closing(JournalReader(config.state.path / JOURNAL_FILE)) as reader:
+        count = reader.open_counts().get(State.QUEUED, 0)
+    if count:
+        log.warning("%d queued, not waited for: %s", count, quiet_text(quiet_until, now))
 
 
 @contextmanager
@@ -110,6 +126,7 @@ class _ServiceReport:
         except JournalError as error:
             return service.journal_trouble or error.message
         trouble = service.connection_trouble
+        quiet_until = Pace.of(config.pace).quiet_until(now)
         summary = ServiceSummary(
             jobs,
             connected=runtime.connected,
@@ -119,6 +136,7 @@ class _ServiceReport:
             inbox_trouble=service.inbox_trouble,
             capped_until=None if capped is None else clock(capped, now),
             limit=limit,
+            quiet=None if quiet_until is None else quiet_text(quiet_until, now),
         )
         return with_option(sentence(summary), config_option(config.source))
 

@@ -104,6 +104,8 @@ class Notification(StrEnum):
     DONE = "done"
     FAILED = "failed"
     NEEDS_PERSON = "needs_person"
+    TEST = "test"
+    """Sent by ``mjwatch check --notify`` only."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ import os
 import random
 import secrets
 import time
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.config import config_option, with_option
@@ -20,11 +21,12 @@ from mjwatch.engine.loop import Engine
 from mjwatch.engine.queue import EventQueue
 from mjwatch.errors import ConfigError, JournalError
 from mjwatch.events import InboxScanned, RequestsPending
+from mjwatch.filesystem.probe import free_space
 from mjwatch.gallery.gallery import Gallery
 from mjwatch.gallery.updater import GalleryUpdater
 from mjwatch.host.lock import account_lock, daemon_lock, inbox_lock
+from mjwatch.host.metrics import MetricsFile
 from mjwatch.host.platform import host_name, machine_id
-from mjwatch.host.redaction import Redaction
 from mjwatch.host.running import WakeupListener
 from mjwatch.host.systemd import Liveness
 from mjwatch.inbox.inbox import Inbox
@@ -34,6 +36,7 @@ from mjwatch.jobs.pacing import Pace
 from mjwatch.jobs.transitions import Timeouts
 from mjwatch.journal.overview import overview
 from mjwatch.journal.reader import JOURNAL_FILE, JournalReader, TakenFile
+from mjwatch.journal.statistics import statistics
 from mjwatch.journal.writer import Journal
 from mjwatch.midjourney.channel import Channel
 from mjwatch.model import ID_ALPHABET
@@ -41,13 +44,12 @@ from mjwatch.outbox.manifest import OutboxChannel
 from mjwatch.outbox.publisher import Outbox
 from mjwatch.outbox.status_file import StatusFile
 from mjwatch.workers.collector import Collector
-from mjwatch.workers.notifier import Notifier
+from mjwatch.workers.notifier import notifier_of
 from mjwatch.workers.pool import WorkerPool
 from mjwatch.workers.sender import Sender
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from mjwatch.config import Config
     from mjwatch.effects import Effect
@@ -174,8 +176,11 @@ class Runtime:
         self.engine.load()
         self.engine.on_turn = self._liveness.beat
         also = self._gallery.show_status if self._gallery else lambda status: None
-        self._status = StatusFile(config.outbox.path, self._summary, time.time, also)
-        self.engine.on_event = self._status.changed
+        heartbeat = 60.0 * config.outbox.heartbeat
+        self._status = StatusFile(config.outbox.path, self._summary, time.time, also, heartbeat=heartbeat)
+        textfile = config.metrics.textfile if self._watch_inbox else ""
+        self._metrics = MetricsFile(Path(textfile), self._figures, time.time) if textfile else None
+        self.engine.on_event = self._changed
         self._connection = self._gateway(queue)
         self._wakeups = WakeupListener(config.state.path, lambda: queue.put(RequestsPending()))
 
@@ -200,12 +205,7 @@ class Runtime:
         )
         cdn = stack.enter_context(closing(CDN(config.discord.cdn_hosts, proxy=proxy)))
         uploads = stack.enter_context(closing(AttachmentUploads(self.rest, proxy=proxy, clock=time.time)))
-        self._notifier = Notifier(
-            config.notify,
-            config.outbox.path,
-            proxy=proxy,
-            redaction=Redaction([keys.token.reveal(), config.notify.webhook]),
-        )
+        self._notifier = notifier_of(config, keys)
         channel = OutboxChannel(keys.guild_id, keys.channel_id)
         journal_path = config.state.path / JOURNAL_FILE
         return WorkerPool(
@@ -262,13 +262,29 @@ class Runtime:
         facts |= {key: with_option(text, option) for key, text in texts.items()}
         return facts | {"journal_trouble": trouble}
 
+    def _figures(self) -> dict[str, Any]:
+        """Return the summary and what else the metrics show."""
+        config = self.config
+        facts = self._summary()
+        with suppress(JournalError), closing(JournalReader(config.state.path / JOURNAL_FILE)) as reader:
+            facts |= statistics(reader, time.time())
+        disks = {"outbox": free_space(config.outbox.path), "state": free_space(config.state.path)}
+        return facts | {"fast_hours": self.engine.scheduler.fast_hours_left, "disks": disks}
+
+    def _changed(self) -> None:
+        self._status.changed()
+        if self._metrics:
+            self._metrics.changed()
+
     def _overview(self, reader: JournalReader | None) -> dict[str, Any]:
+        now = time.time()
         return overview(
             reader,
             daemon=True,
             max_per_day=self.config.pace.max_per_day,
-            now=time.time(),
+            now=now,
             command=self.config.command(),
+            quiet_until=Pace.of(self.config.pace).quiet_until(now),
         )
 
     def _gateway(self, queue: EventQueue) -> WebsocketConnection:
@@ -298,6 +314,8 @@ class Runtime:
         self._connection.start()
         if self._watch_inbox:
             self._status.start()
+            if self._metrics:
+                self._metrics.start()
             self._inbox.start()
             self._remember_inbox()
         else:
@@ -325,6 +343,8 @@ class Runtime:
         self.engine.finish()
         if self._watch_inbox:
             self._status.stop(at_most(STATUS_PATIENCE))
+        if self._metrics:
+            self._metrics.stop(at_most(STATUS_PATIENCE))
         if self._gallery:
             self._gallery.stop(at_most(GALLERY_PATIENCE))
         self._notifier.stop(at_most(HOOK_PATIENCE))
@@ -345,7 +365,7 @@ def build_engine(
         channel,
         queue,
         perform,
-        pace=Pace(pace.max_in_flight, pace.delay, pace.jitter, pace.max_per_day),
+        pace=Pace.of(pace),
         timeouts=Timeouts(pace.start_timeout, pace.silence_timeout),
         in_inbox=in_inbox,
         min_fast_hours=pace.min_fast_hours,

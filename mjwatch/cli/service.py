@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from mjwatch.config import Config
+    from mjwatch.diagnostics.check import CheckResult
     from mjwatch.discord.rest import DiscordREST
     from mjwatch.host.service import Scope, Step
     from mjwatch.settings.secrets import Keys
@@ -90,7 +91,7 @@ def run(
         keys = load_keys(config)
         option = config_option(config.source)
         start_logging(
-            [keys.token.reveal(), config.notify.webhook],
+            [*keys.secrets(), config.notify.webhook],
             style=log_format,
             file=log_file,
             rewrite=lambda text: with_option(text, option),
@@ -263,6 +264,9 @@ def check(
             metavar="FILE", help="Check this file instead, and show how it differs from the one in use."
         ),
     ] = None,
+    notify: Annotated[
+        bool, typer.Option("--notify", help="Also send a test through every hook in [notify].")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Check whether mjwatch is ready to run.
@@ -275,6 +279,7 @@ def check(
 
     running = None if config is None else _config_if_valid(context.obj)
     results = run_checks(config or context.obj, connect=_connect, running=running)
+    results += _notification_tests(config or context.obj) if notify else []
     if as_json:
         echo_json([result.to_json() for result in results])
     else:
@@ -288,6 +293,26 @@ def check(
         raise typer.Exit(1)
     if not as_json:
         typer.echo("\nNo check failed; mjwatch is ready to run.")
+
+
+def _notification_tests(path: Path | None) -> list[CheckResult]:
+    """Send a test through every hook; return a result for each."""
+    from mjwatch.config import Config, load_keys
+    from mjwatch.diagnostics.checks import fail, ok, skipped
+    from mjwatch.workers.notifier import notifier_of
+
+    name = "notify-test"
+    try:
+        config = Config.load(path)
+        notifier = notifier_of(config, load_keys(config))
+    except ConfigError:
+        return [skipped(name, "nothing was sent, because of what is to be fixed above")]
+    hint = f"change [notify] in {config.source}, or apprise.key, or what receives it"
+    tests = notifier.test()
+    results = [
+        fail(name, error, hint) if error else ok(name, f"{hook}: sent") for hook, error in tests.items()
+    ]
+    return results or [skipped(name, "[notify] names nobody")]
 
 
 def _config_if_valid(path: Path | None) -> Config | None:

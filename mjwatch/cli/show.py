@@ -29,6 +29,7 @@ from mjwatch.cli.output import (
     state_with_percent,
 )
 from mjwatch.errors import MjwatchError
+from mjwatch.jobs.pacing import Pace
 from mjwatch.jobs.status_text import WaitContext, held_reason, reason, wait_reason
 from mjwatch.journal.overview import brief, capped_until, held_results
 from mjwatch.journal.reader import JobFilter
@@ -157,6 +158,7 @@ def _wait_context(reader: JournalReader, config: Config, job: Job) -> WaitContex
         ahead=reader.duplicate_ahead(job.id) if job.state is State.QUEUED else None,
         capped_until=capped_until(reader, config.pace.max_per_day, now),
         limit=reader.sending_limit(now),
+        quiet_until=Pace.of(config.pace).quiet_until(now, job.prompt.priority),
     )
 
 

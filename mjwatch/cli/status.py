@@ -30,11 +30,14 @@ from mjwatch.cli.progress import bar_table
 from mjwatch.errors import MjwatchError
 from mjwatch.host.running import daemon_runs
 from mjwatch.inbox.scanner import InboxScanner
-from mjwatch.jobs.status_text import clock, limit_text
+from mjwatch.jobs.pacing import Pace
+from mjwatch.jobs.status_text import clock, limit_text, quiet_text
+from mjwatch.journal.database import unclosed_since
 from mjwatch.journal.overview import overview
+from mjwatch.journal.reader import JOURNAL_FILE
 from mjwatch.journal.serialization import path_as_stored
 from mjwatch.model import IN_FLIGHT, State
-from mjwatch.outbox.status_file import read_status
+from mjwatch.outbox.status_file import last_sign_of_life, read_status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Set
@@ -87,20 +90,27 @@ class StatusView:
         """Return the facts by name, as ``status --json`` shows them. Raise MjwatchError."""
         config, reader = self._config, open_reader(self._config)
         with closing(reader) if reader else nullcontext():
+            now = time.time()
             facts = overview(
                 reader,
                 daemon=daemon_runs(config.state.path),
                 max_per_day=config.pace.max_per_day,
-                now=time.time(),
+                now=now,
                 command=config.command(),
+                quiet_until=Pace.of(config.pace).quiet_until(now),
             )
             kept = reader.kept_paths() if reader and config.inbox.after == "keep" else set()
+        written = read_status(config.outbox.path)
         if facts["daemon"]:
-            trouble = read_status(config.outbox.path).get("journal_trouble")
+            trouble = written.get("journal_trouble")
             facts["journal_trouble"] = trouble if isinstance(trouble, str) else None
+            died_at = None
+        else:
+            died_at = last_sign_of_life(written, unclosed_since(config.state.path / JOURNAL_FILE))
         in_flight = sum(1 for job in facts["live"] if job["state"] in IN_FLIGHT)
         pace = {"max_in_flight": config.pace.max_in_flight, "delay": config.pace.delay}
         return facts | {
+            "died_at": died_at,
             "mend": facts["mend"] and advice(facts["mend"]),
             "in_flight": in_flight,
             **pace,
@@ -161,7 +171,8 @@ def status_fields(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _daemon(facts: Mapping[str, Any]) -> str:
     if not facts["daemon"]:
-        return advice("does not run (start it: `mjwatch run`)")
+        died = "" if facts["died_at"] is None else f"; it died at {clock(facts['died_at'], time.time())}"
+        return advice(f"does not run{died} (start it: `mjwatch run`)")
     if facts["trouble"] is not None:
         return f"runs; Discord can't be used: {plain(facts['trouble'])}"
     if facts["connected_since"] is None:
@@ -173,6 +184,8 @@ def _limits(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     now = time.time()
     if sending := limit_text(facts["sending_limit"], now):
         yield "limit", plain(sending)
+    if facts["quiet_until"] is not None:
+        yield "hours", quiet_text(facts["quiet_until"], now)
     if reading := facts["reading_limit"]:
         until = clock(reading["until"], now)
         yield "limit", f"the channel's history is not read until {until}: {plain(reading['why'])}"

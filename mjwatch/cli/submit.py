@@ -78,7 +78,7 @@ def _prompt_file(argument: str, *, force: bool) -> tuple[str, str, bytes]:
     """Return stem, suffix and content of the prompt file that this argument means."""
     from mjwatch.client.submit import as_prompt_file, check_no_file
     from mjwatch.filesystem.safe_names import safe_name, slug
-    from mjwatch.prompts.compose import clean
+    from mjwatch.prompts.compose import check_lines, clean
     from mjwatch.prompts.promptfile import forced
 
     path = Path(argument)
@@ -91,6 +91,7 @@ def _prompt_file(argument: str, *, force: bool) -> tuple[str, str, bytes]:
         text = clean(argument.replace("\ufeff", ""))
         if not force:
             check_no_file(text)
+            check_lines(argument)
         return slug(text), *as_prompt_file(text, force=force)
     if force:
         name, data = forced(data, stem + suffix)

@@ -19,7 +19,7 @@ from mjwatch.errors import DaemonError, LimitedError, MjwatchError, PausedError,
 from mjwatch.events import CancelRequested, ForJob, RequestsPending, StopRequested
 from mjwatch.host.lock import daemon_lock
 from mjwatch.host.running import daemon_runs
-from mjwatch.jobs.status_text import resume_hint
+from mjwatch.jobs.status_text import quiet_text, resume_hint
 from mjwatch.journal.reader import JOURNAL_FILE
 from mjwatch.model import Job, State
 from mjwatch.runtime import Runtime
@@ -89,6 +89,8 @@ def _run(runtime: Runtime, job_ids: list[str], submit: Callable[[], None], liste
             engine.scheduler.allow(job.id)
         if job.id in job_ids:
             listener.changed(job)
+            if quiet_until := _quiet_until(engine, job):
+                listener.trouble(quiet_text(quiet_until, time.time()))
 
     engine.scheduler.only = frozenset(job_ids)
     engine.on_change = changed
@@ -104,13 +106,14 @@ def _run(runtime: Runtime, job_ids: list[str], submit: Callable[[], None], liste
         _withdraw_all(runtime, job_ids)
         raise
     unsent = {job_id for job_id in job_ids if (job := engine.job(job_id)) and job.state is State.QUEUED}
+    quiet_until = max((_quiet_until(engine, job) for job in map(engine.job, unsent) if job), default=0.0)
     _withdraw_all(runtime, job_ids)
     runtime.resumable = not engine.settled()
     jobs = [job for job_id in job_ids if (job := engine.job(job_id)) is not None]
     if len(jobs) < len(job_ids):
         raise DaemonError("mjwatch was stopped before it accepted the prompt", "try again")
     if any((job.id in unsent and job.state is State.CANCELLED) or not is_answered(job) for job in jobs):
-        raise _obstacle(engine)
+        raise _obstacle(engine, quiet_until)
     return jobs
 
 
@@ -122,7 +125,8 @@ def _is_over(engine: Engine, job_id: str, deadline: float) -> bool:
     if job.state is State.QUEUED and engine.service.needs_resume:
         return True
     trouble = engine.service.connection_trouble
-    if job.state is State.QUEUED and engine.service.sending_wait() > LIMIT_PATIENCE:
+    quiet_wait = _quiet_until(engine, job) - time.time()
+    if job.state is State.QUEUED and max(engine.service.sending_wait(), quiet_wait) > LIMIT_PATIENCE:
         return True
     return trouble is not None and (
         trouble.next_try > deadline if job.state is State.QUEUED else engine.paused is not None
@@ -153,13 +157,21 @@ def _withdraw(runtime: Runtime, job_id: str) -> None:
         runtime.run(is_settled)
 
 
-def _obstacle(engine: Engine) -> MjwatchError:
+def _quiet_until(engine: Engine, job: Job) -> float:
+    """Return until when the time of the day holds a queued job; 0 if it does not."""
+    return (job.state is State.QUEUED and engine.scheduler.quiet_until(job, time.time())) or 0.0
+
+
+def _obstacle(engine: Engine, quiet_until: float) -> MjwatchError:
     pause = engine.service.pause
     if pause is not None:
         return PausedError(pause.reason, resume_hint(pause), NOT_KEPT)
     trouble, limit = engine.service.connection_trouble, engine.service.limits.sending.wait
     if limit is not None and (seconds := engine.service.sending_wait()):
         return LimitedError(limit.reason, seconds)
+    now = time.time()
+    if quiet_until - now > LIMIT_PATIENCE:
+        return LimitedError(quiet_text(quiet_until, now), quiet_until - now)
     return UnreachableError(trouble.reason if trouble else "mjwatch was stopped")
 
 

@@ -20,7 +20,8 @@ from mjwatch.filesystem.safe_names import safe_file_name, slug
 from mjwatch.host.platform import require_write_access
 from mjwatch.host.running import daemon_runs, wake_daemon
 from mjwatch.inbox.references import preview_alone
-from mjwatch.jobs.status_text import resume_hint
+from mjwatch.jobs.pacing import Pace
+from mjwatch.jobs.status_text import quiet_text, resume_hint
 from mjwatch.journal.reader import JOURNAL_FILE, JournalReader, TakenFile
 from mjwatch.journal.requests import ask, read_answer
 from mjwatch.midjourney.requests import request_for
@@ -270,7 +271,7 @@ def wait_for_jobs(
     reported: str | None = None
     accepted_by = time.monotonic() + ACCEPT_PATIENCE
     while True:
-        jobs, pause, trouble, limit = _read(config.state.path / JOURNAL_FILE, find)
+        jobs, pause, trouble, limit = _read(config, find)
         for job in jobs:
             if seen.get(job.id) != job:
                 seen[job.id] = job
@@ -305,15 +306,23 @@ def _fate(queued: Sequence[str], jobs: Sequence[Job]) -> str:
 
 
 def _read(
-    journal: Path, find: Callable[[JournalReader], list[Job]]
+    config: Config, find: Callable[[JournalReader], list[Job]]
 ) -> tuple[list[Job], Pause | None, str | None, str | None]:
-    """Return the jobs, the pause, why Discord can't be used, and the limit for which nothing is sent."""
+    """Return the jobs, the pause, why Discord can't be used, and why queued jobs wait besides these."""
     try:
-        with closing(JournalReader(journal)) as reader:
-            limit = reader.sending_limit(time.time())
-            return find(reader), reader.paused(), reader.recall("trouble"), limit
+        with closing(JournalReader(config.state.path / JOURNAL_FILE)) as reader:
+            jobs, now = find(reader), time.time()
+            limit = reader.sending_limit(now) or _quiet_text(config, jobs, now)
+            return jobs, reader.paused(), reader.recall("trouble"), limit
     except NoJournalError:
         return [], None, None, None
+
+
+def _quiet_text(config: Config, jobs: Sequence[Job], now: float) -> str | None:
+    """Return until when the time of the day holds any of these jobs that are queued; None if it doesn't."""
+    queued = [job.prompt.priority for job in jobs if job.state is State.QUEUED]
+    until = Pace.of(config.pace).quiet_until(now, min(queued)) if queued else None
+    return None if until is None else quiet_text(until, now)
 
 
 # ---- requests

@@ -21,6 +21,7 @@ from mjwatch.host.redaction import Redaction
 from mjwatch.journal.maintenance import rows_of
 from mjwatch.journal.reader import JOURNAL_FILE
 from mjwatch.outbox.manifest import FILE_NAME
+from mjwatch.settings.secrets import APPRISE_FILE, passwords_in
 from mjwatch.version import __version__
 
 if TYPE_CHECKING:
@@ -95,10 +96,13 @@ def _parts(
 
 def _secrets(config: Config, environ: Mapping[str, str]) -> list[str]:
     """Return all values that must not be in the bundle."""
+    urls = list(config.notify.apprise)
     found = [config.notify.webhook, config.discord.proxy, environ.get("MJWATCH_TOKEN", "").strip()]
     try:
-        found.append(load_keys(config, environ).token.reveal())
+        found += load_keys(config, environ).secrets()
     except ConfigError:
+        urls += _read(config.keys.path / APPRISE_FILE).split()
+        found += [*urls, *(word for url in urls for word in passwords_in(url))]
         found += [text.strip() for file in config.keys.path.glob("*oken*.key") if (text := _read(file))]
     return [secret for secret in found if secret]
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import stat
 from dataclasses import asdict
+from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 
@@ -20,16 +21,18 @@ from mjwatch.diagnostics.checks import (
     failed_lines,
     ok,
     skipped,
+    user,
     warn,
 )
 from mjwatch.discord.allowed_hosts import host_of
 from mjwatch.errors import ConfigError
 from mjwatch.filesystem import probe
+from mjwatch.host.metrics import require_prometheus
+from mjwatch.host.platform import require_library
 from mjwatch.settings.secrets import origins
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
 
     from mjwatch.diagnostics.checks import CheckApi
     from mjwatch.settings.secrets import Keys
@@ -68,7 +71,12 @@ def run_checks(
         results.append(_keys_found(config, keys))
     except ConfigError as error:
         results += failed_lines("keys", error)
-    results += [_credential(config, environ), *check_folders(config, inotify), *_notify(config, environ)]
+    results += [
+        _credential(config, environ),
+        *check_folders(config, inotify),
+        *_notify(config, keys, environ),
+    ]
+    results += _metrics(config)
     if keys is None:
         return results + [skipped(name, "the keys are not usable") for name in ONLINE_CHECKS]
     return results + check_discord(config, keys, connect)
@@ -120,8 +128,8 @@ def _credential(config: Config, environ: Mapping[str, str]) -> CheckResult:
     return ok("credential", f"systemd passes {', '.join(passed)}")
 
 
-def _notify(config: Config, environ: Mapping[str, str]) -> Iterator[CheckResult]:
-    """Check that the program in [notify] exists. The web address is not called: it would be notified."""
+def _notify(config: Config, keys: Keys | None, environ: Mapping[str, str]) -> Iterator[CheckResult]:
+    """Check that the program and the library for [notify] exist. Nobody is notified."""
     notify = config.notify
     if notify.exec:
         program = notify.exec[0]
@@ -133,5 +141,34 @@ def _notify(config: Config, environ: Mapping[str, str]) -> Iterator[CheckResult]
             )
             return
     targets = [*notify.exec[:1], *([host_of(notify.webhook)] if notify.webhook else [])]
+    if keys and (number := len(keys.apprise)):
+        try:
+            require_library("apprise", "apprise", "[notify] apprise")
+        except ConfigError as error:
+            yield from failed_lines("notify", error)
+            return
+        targets.append(f"{number} {'address' if number == 1 else 'addresses'} of Apprise's")
     if targets:
         yield ok("notify", f"{', '.join(notify.on) or 'nothing'} will be reported to {' and '.join(targets)}")
+
+
+def _metrics(config: Config) -> Iterator[CheckResult]:
+    """Check that the metrics can be made, and their file be written."""
+    if not config.metrics.textfile:
+        return
+    file = Path(config.metrics.textfile)
+    try:
+        require_prometheus()
+    except ConfigError as error:
+        yield from failed_lines("metrics", error)
+        return
+    obstacle = probe.writable(file.parent) if file.parent.exists() else "it does not exist"
+    if obstacle:
+        yield fail(
+            "metrics",
+            f"the folder of {file} can't be written to: {obstacle}",
+            f"make it a folder that {user()} may write to; the node exporter's option"
+            " --collector.textfile.directory names it",
+        )
+    else:
+        yield ok("metrics", str(file))

@@ -64,7 +64,7 @@ def keys_of(config: Config, environ: Mapping[str, str] = os.environ) -> dict[str
         ids = {"guild_id": keys.guild_id or "@me", "channel_id": keys.channel_id}
     except ConfigError:
         ids = {}  # `mjwatch check` reports what is wrong with them
-    shown = {"token": NOT_SHOWN if found["token"] else None, **ids}
+    shown = {**{name: NOT_SHOWN for name in ("token", "apprise") if found[name]}, **ids}
     return {name: {"value": shown.get(name), "from": origin or "nowhere"} for name, origin in found.items()}
 
 

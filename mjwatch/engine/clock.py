@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from mjwatch.jobs.transitions import Timeouts
     from mjwatch.journal.writer import Journal
+    from mjwatch.model import CancelRequest
 
 log = logging.getLogger("mjwatch")
 
@@ -57,13 +58,24 @@ class ClockWatch:
 
 
 class Deadlines:
-    """Changes deadlines in the journal and in ``jobs``, the open jobs. Its methods raise JournalError."""
+    """Changes deadlines in the journal and in ``jobs``, the open jobs. Its methods raise JournalError.
 
-    def __init__(self, journal: Journal, jobs: dict[str, Job], watch: ClockWatch, timeouts: Timeouts) -> None:
+    ``store_limits`` stores what else ends at a time of the wall clock.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        jobs: dict[str, Job],
+        watch: ClockWatch,
+        timeouts: Timeouts,
+        store_limits: Callable[[], None],
+    ) -> None:
         self._journal = journal
         self._jobs = jobs
         self._watch = watch
         self._timeouts = timeouts
+        self._store_limits = store_limits
 
     def cap(self, now: float) -> None:
         """Bring deadlines near that a clock which was wrong has left in the far future."""
@@ -76,6 +88,7 @@ class Deadlines:
         jump = self._watch.jump()
         if jump:
             jobs = {job.id: job for job in self._journal.delayed_jobs()} | self._jobs
+            self._store_limits()  # first, because it may be done twice
             self._store(jobs.values(), lambda job: with_moved_deadlines(job, jump))
             self._watch.accept(jump)
             log.info("the clock was set, or the machine was suspended; all deadlines move by %.0f s", jump)
@@ -92,12 +105,18 @@ def is_postponed_by_file(job: Job) -> bool:
 
 
 def with_moved_deadlines(job: Job, seconds: float) -> Job:
-    """Return the job with its deadlines so many seconds later, all but the time in its prompt file."""
+    """Return the job with its deadlines so many seconds later, all but the time in its prompt file.
+
+    The times of a request to cancel move too, because the next request is judged by them.
+    """
     if job.next_action_at is not None and not is_postponed_by_file(job):
         job = replace(job, next_action_at=job.next_action_at + seconds)
     request = job.cancel_request
-    if request is not None and request.next_action_at:
-        job = replace(job, cancel_request=replace(request, next_action_at=request.next_action_at + seconds))
+    if request is not None:
+        due = request.next_action_at + seconds if request.next_action_at else request.next_action_at
+        asked, pressed = request.asked + seconds, request.pressed + seconds if request.pressed else 0.0
+        request = replace(request, next_action_at=due, asked=asked, pressed=pressed)
+        job = replace(job, cancel_request=request)
     return job
 
 
@@ -110,7 +129,12 @@ def with_capped_deadlines(job: Job, now: float, longest_limit: float) -> Job:
     latest = now + (LONGEST_WAIT if is_queued else longest_limit)
     if job.next_action_at is not None and job.next_action_at > latest and not is_postponed_by_file(job):
         job = replace(job, next_action_at=now + WAIT_INSTEAD if is_queued else latest)
-    request = job.cancel_request
-    if request is not None and request.next_action_at is not None and request.next_action_at > latest:
-        job = replace(job, cancel_request=replace(request, next_action_at=now + WAIT_INSTEAD))
-    return job
+    request = None if job.cancel_request is None else _capped(job.cancel_request, now, latest)
+    return job if request == job.cancel_request else replace(job, cancel_request=request)
+
+
+def _capped(request: CancelRequest, now: float, latest: float) -> CancelRequest:
+    due = request.next_action_at
+    due = now + WAIT_INSTEAD if due is not None and due > latest else due
+    asked, pressed = min(request.asked, now), min(request.pressed, now)
+    return replace(request, next_action_at=due, asked=asked, pressed=pressed)

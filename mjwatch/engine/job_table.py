@@ -11,7 +11,7 @@ from mjwatch.jobs import state_machine
 from mjwatch.jobs.followups import children_of
 from mjwatch.jobs.limits import attempt_counts
 from mjwatch.midjourney.matching.evidence import duplicate_key
-from mjwatch.model import ENDED, Job, State
+from mjwatch.model import Job, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -95,8 +95,7 @@ class JobTable:
         children = self._follow_ups(effects)
         limits = self._service.limits.after(job, moved, event, self._monotonic())
         if moved is not job:
-            if moved.state in ENDED:
-                self._channel.job_ends(job, moved, event)
+            self._channel.attempt_ends(job, moved, event)
             counts = attempt_counts(job, moved, event)
             self._commit(moved, event, children, self._service.limits_to_store(limits), counts)
             if counts is not None and moved.submitted is not None:

@@ -92,7 +92,9 @@ class Engine:
         """Return the job with this id as it is now, open or closed, or None."""
         self._jobs = self._table.open
         self._step = self._table.step
-        self._deadlines = Deadlines(journal, self._jobs, ClockWatch(clock, monotonic), timeouts)
+        self._deadlines = Deadlines(
+            journal, self._jobs, ClockWatch(clock, monotonic), timeouts, self.service.store_limits
+        )
         self._acceptance = Acceptance(journal, new_id, in_inbox)
         results = HeldResultRequests(channel, self.service, self._jobs, self._step, self._match_again)
         self._requests = RequestHandler(
@@ -185,7 +187,7 @@ class Engine:
         sent = [job for job in self._jobs.values() if job.state is not State.QUEUED]
         if not all(self._channel.waits_for_person(job) for job in sent):
             return False
-        return not self._journal.any_queued(self._clock(), self.scheduler.blocked_keys(self._jobs))
+        return not self.scheduler.any_queued(self._jobs, self._clock())
 
     def blocked(self) -> bool:
         """Return whether a run that is to end by itself must not wait any longer.

@@ -124,9 +124,22 @@ class Scheduler:
         for job in jobs.values():
             if _has_form(job, now) and self._is_allowed(job):
                 return job  # a form can't be filled in much later
-        if not self._throttle.may_send(now, in_flight, _being_saved(jobs)):
+        least_priority = self._pace.least_priority(now)
+        if least_priority == math.inf or not self._throttle.may_send(now, in_flight, _being_saved(jobs)):
             return None
-        return self._journal.next_queued(now, self.blocked_keys(jobs), only=self.only)
+        return self._journal.next_queued(
+            now, self.blocked_keys(jobs), only=self.only, least_priority=least_priority
+        )
+
+    def any_queued(self, jobs: Mapping[str, Job], now: float) -> bool:
+        """Return whether a job is left to send that no file, other job or time of the day postpones."""
+        if any(_has_form(job) for job in jobs.values()):
+            return True
+        return self._journal.any_queued(now, self.blocked_keys(jobs), self._pace.least_priority(now))
+
+    def quiet_until(self, job: Job, now: float) -> float | None:
+        """Return until when the hours in ``[pace] run_between`` hold this job; None if they don't."""
+        return self._pace.quiet_until(now, job.prompt.priority)
 
     def _is_allowed(self, job: Job) -> bool:
         return self.only is None or job.id in self.only
@@ -146,7 +159,7 @@ class Scheduler:
         """
         if self._waits_for_event([job.state for job in jobs.values()]):
             return math.inf
-        times = [self._throttle.next_time(now)]
+        times = [self._throttle.next_time(now), self._pace.hours.opens_at(now)]
         if cancelling := [job for job in jobs.values() if job.cancel_request is not None]:
             press_at = min(map(press_due, filter(self._is_allowed, cancelling)), default=math.inf)
             times.append(max(press_at, self._throttle.next_press(now)))
@@ -189,6 +202,11 @@ class Scheduler:
         """Return the pause that the answer to an /info asks for, because few fast hours are left."""
         return self._fast_hours.info_changed(job, now)
 
+    @property
+    def fast_hours_left(self) -> float | None:
+        """Return the fast hours that were left at the last answer to an /info since the start, or None."""
+        return self._fast_hours.left
+
     def upload_ended(self, job_id: str) -> None:
         """Note that a job's images are uploaded, or could not be."""
         if job_id == self._uploading:
@@ -228,6 +246,8 @@ class FastHours:
         self.asked_by: str | None = None
         """The job that asks for them at the moment."""
         self.known_at: float | None = None
+        self.left: float | None = None
+        """Hours that were left when an answer named them."""
         self.jobs_sent = 0
         """Jobs sent since they were known."""
 
@@ -259,6 +279,7 @@ class FastHours:
             self.known_at, self.jobs_sent = now, 0  # also without an answer: asking again would not help
         info = read_info((job.result.text if job.result else None) or "")
         left = info.fast_hours_left
+        self.left = self.left if left is None else left
         if left is None or info.mode is Mode.RELAXED:
             return None
         self.known_at, self.jobs_sent = now, 0

@@ -205,6 +205,10 @@ class ServiceState:
             self._journal.remember(facts)
         self.set_limits(limits)
 
+    def store_limits(self) -> None:
+        """Store the limits once more: the clock was set, and they are stored with their ends on it."""
+        self._journal.remember({"limits": self.limits.to_store(self._monotonic(), self._clock())})
+
     def sending_wait(self) -> float:
         """Return for how many seconds no prompt may be sent."""
         wait = self.limits.sending.wait

@@ -31,8 +31,9 @@ _TIMES = ("accepted", "submitted", "started", "finished", "published")
 
 
 def entry_of(manifest: Mapping[str, Any], folder: str, stamp: str) -> Entry | None:
-    """Return the entry of the job whose folder in the outbox holds this manifest; None if it is no job's.
+    """Return the entry of the job whose folder in the outbox holds this manifest; None if it has no card.
 
+    That is so if the manifest is no job's, and for an /info that no file asked for.
     ``stamp`` changes when the manifest does. Anybody who shares the folder may have edited the manifest, so
     nothing in it is trusted: a value that does not have the right shape is left out.
     """
@@ -67,7 +68,16 @@ def entry_of(manifest: Mapping[str, Any], folder: str, stamp: str) -> Entry | No
         "uuid": _text(discord.get("job_uuid")),
         "matched_by": _text(discord.get("matched_by")),
     }
-    return {key: value for key, value in entry.items() if value not in (None, [], {})}
+    shown = {key: value for key, value in entry.items() if value not in (None, [], {})}
+    return None if is_unfiled_info(shown) else shown
+
+
+def is_unfiled_info(entry: Entry) -> bool:
+    """Return whether it is an /info that a command or mjwatch itself asked for, as they do again and again.
+
+    A text file is always a prompt, so a file that asks for /info is a TOML file or a manifest.
+    """
+    return entry.get("command") == "info" and str(entry.get("source", ".txt")).endswith(".txt")
 
 
 def printable_path(folder: str) -> str:

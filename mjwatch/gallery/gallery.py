@@ -23,6 +23,7 @@ from mjwatch.gallery.entry import (
     chunk_script,
     entry_of,
     index_script,
+    is_unfiled_info,
     literal,
     printable_path,
     read_entry,
@@ -123,6 +124,8 @@ class Gallery:
             def stays(entry: Entry) -> bool:
                 folder = entry["folder"]
                 if folder in kept or ("thumb" in entry and entry["id"] not in thumbnails):
+                    return False
+                if is_unfiled_info(entry):  # an older version's
                     return False
                 is_gone = folder not in stamps and found.covers(folder)
                 if is_gone or (folder in stamps and stamps[folder] != entry["stamp"]):

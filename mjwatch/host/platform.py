@@ -8,7 +8,7 @@ import stat
 import sys
 from pathlib import Path
 
-from mjwatch.errors import DaemonError
+from mjwatch.errors import ConfigError, DaemonError
 
 # ---- the machine
 
@@ -61,6 +61,16 @@ def install_command(package: str) -> str:
     if any(file.exists() for file in CONTAINER_FILES):
         return f"{command} (in the image; what is installed into a container is lost with it)"
     return command
+
+
+def require_library(module: str, package: str, setting: str) -> None:
+    """Raise ConfigError with what installs the library, if a setting needs one that is not installed."""
+    from importlib.util import find_spec
+
+    if find_spec(module) is None:
+        raise ConfigError(
+            f"{setting} needs {package}, which is not installed", f"install it: `{install_command(package)}`"
+        )
 
 
 # ---- memory

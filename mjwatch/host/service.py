@@ -92,10 +92,11 @@ def unit(
     command = [*program, "--config", str(config.source), "run"]
     folders = [config.inbox.path, config.outbox.path]
     state = [] if config.state.path == STATE_DIRECTORY else [config.state.path]
+    metrics = [Path(config.metrics.textfile).parent] if config.metrics.textfile else []
     values = {
         "ExecStart": _command(command),
         "RequiresMountsFor": _paths(folders),
-        "ReadWritePaths": _paths([*folders, *state]),
+        "ReadWritePaths": _paths([*folders, *state, *metrics]),
         "LoadCredential": f"{{name}}:{_escaped(str(_plain(config.keys.path)))}/{{name}}",
     }
     return _filled(shipped(UNIT), values)
@@ -193,6 +194,8 @@ def _hidden(config: Config, program: Sequence[str]) -> Iterator[ConfigError]:
         f"the outbox {config.outbox.path}": (config.outbox.path, move),
         f"the state folder {config.state.path}": (config.state.path, move),
     }
+    if textfile := config.metrics.textfile:
+        places[f"the metrics file {textfile}"] = (Path(textfile), move)
     for what, (path, hint) in places.items():
         for folder, line in HIDDEN_FOLDERS.items():
             if Path(os.path.realpath(path)).is_relative_to(folder):

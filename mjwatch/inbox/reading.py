@@ -121,7 +121,7 @@ class ReadingGuard:
 
     def _load(self, note: int) -> None:
         try:
-            found = json.loads(os.pread(note, _MOST_NOTED, 0).partition(b"\n")[0] or b"{}")
+            found = json.loads(os.read(note, _MOST_NOTED).partition(b"\n")[0] or b"{}")
             deaths = {str(digest): int(count) for digest, count in found.get("deaths", {}).items()}
             current, is_slow = str(found.get("reading") or ""), bool(found.get("slow"))
         except (OSError, ValueError, TypeError, AttributeError, RecursionError):
@@ -140,7 +140,8 @@ class ReadingGuard:
             return
         content = {"reading": self._current, "slow": is_slow, "deaths": self._deaths}
         with suppress(OSError):  # a full disk, which is reported elsewhere
-            os.pwrite(self._note, json.dumps(content).encode() + b"\n", 0)
+            os.lseek(self._note, 0, os.SEEK_SET)  # Windows has no pwrite
+            os.write(self._note, json.dumps(content).encode() + b"\n")
 
 
 def _raise(error: Exception) -> NoReturn:

@@ -1,17 +1,23 @@
-"""When the next prompt may be sent: free slots, a human pace and a daily cap. Pure: time is an argument.
+"""When the next prompt may be sent: free slots, a human pace, hours of the day and a daily cap.
 
-The cap counts what was executed, or may have been; limits and outages are in jobs/limits.py.
+Pure: time is an argument. The cap counts what was executed, or may have been; limits and outages are in
+jobs/limits.py.
 """
 
 from __future__ import annotations
 
+import math
 from bisect import insort
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import tzinfo
+
+    from mjwatch.settings.sections import PaceSettings
 
 DAY = 86_400.0
 
@@ -23,13 +29,94 @@ This is twice what the largest plan is said to run at once, so it is reached onl
 
 
 @dataclass(frozen=True, slots=True)
+class SendingHours:
+    """The times of the day at which prompts may be sent; always if there are no ``spans``.
+
+    Each span has two local times in seconds since midnight. The first belongs to it, the second does not; it
+    passes midnight if the second is not after the first. ``zone`` None: the time zone of this machine. What
+    the clock on the wall shows decides, so a span is shorter or longer on the day of a clock change.
+    """
+
+    spans: tuple[tuple[int, int], ...] = ()
+    zone: tzinfo | None = None
+
+    def is_open(self, now: float) -> bool:
+        """Return whether prompts may be sent now (seconds since 1970)."""
+        at = _second_of_day(self._wall(math.floor(now)))
+        inside = (start <= at < end if start < end else at >= start or at < end for start, end in self.spans)
+        return not self.spans or any(inside)
+
+    def opens_at(self, now: float) -> float:
+        """Return when prompts may be sent the next time: ``now`` if they may be sent now."""
+        while not self.is_open(now):
+            second = math.floor(now)
+            at = _second_of_day(self._wall(second))
+            opens = second + min((start - at) % int(DAY) for start, _ in self.spans)
+            now = self._clock_change(second, opens) or opens
+        return now
+
+    def _wall(self, second: int) -> datetime:
+        return datetime.fromtimestamp(second, UTC).astimezone(self.zone)
+
+    def _offset(self, second: int) -> timedelta | None:
+        return self._wall(second).utcoffset()
+
+    def _clock_change(self, low: int, high: int) -> int | None:
+        """Return the first second with another offset from UTC; there is at most one change in a day."""
+        before = self._offset(low)
+        if self._offset(high) == before:
+            return None
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if self._offset(middle) == before else (low, middle)
+        return high
+
+
+def _second_of_day(wall: datetime) -> int:
+    return wall.hour * 3600 + wall.minute * 60 + wall.second
+
+
+@dataclass(frozen=True, slots=True)
 class Pace:
-    """How fast prompts may be sent. ``delay`` and ``jitter`` are in seconds; ``max_per_day`` 0: no cap."""
+    """How fast prompts may be sent. ``delay`` and ``jitter`` are in seconds; ``max_per_day`` 0: no cap.
+
+    Jobs whose priority is at least ``urgent_priority`` are sent outside the ``hours``, too; None: no job.
+    """
 
     max_in_flight: int = 3
     delay: float = 4.0
     jitter: float = 4.0
     max_per_day: int = 200
+    hours: SendingHours = field(default_factory=SendingHours)
+    urgent_priority: int | None = None
+
+    @classmethod
+    def of(cls, settings: PaceSettings, zone: tzinfo | None = None) -> Pace:
+        """Return the pace in ``[pace]``; ``zone`` as in SendingHours."""
+        return cls(
+            settings.max_in_flight,
+            settings.delay,
+            settings.jitter,
+            settings.max_per_day,
+            SendingHours(tuple(map(_span, settings.run_between)), zone),
+            settings.urgent_priority,
+        )
+
+    def quiet_until(self, now: float, priority: float = -math.inf) -> float | None:
+        """Return until when the hours hold a job of this priority; None if they don't."""
+        return None if priority >= self.least_priority(now) else self.hours.opens_at(now)
+
+    def least_priority(self, now: float) -> float:
+        """Return the priority from which jobs may be sent now: minus infinity: all, infinity: none."""
+        if self.hours.is_open(now):
+            return -math.inf
+        return math.inf if self.urgent_priority is None else self.urgent_priority
+
+
+def _span(text: str) -> tuple[int, int]:
+    """Return a span such as ``22:00-07:00``, which the configuration has checked, in seconds."""
+    start, end = (hours_and_minutes.split(":") for hours_and_minutes in text.split("-"))
+    return 3600 * int(start[0]) + 60 * int(start[1]), 3600 * int(end[0]) + 60 * int(end[1])
 
 
 class Throttle:
@@ -68,8 +155,9 @@ class Throttle:
             self._sent.pop()  # the clock was set back, and its time with it
 
     def executed(self, at: float) -> None:
-        """Note that a submission that was not counted was executed after all."""
-        insort(self._sent, at)
+        """Note that a submission was executed after all, if it is not counted yet."""
+        if at not in self._sent:
+            insort(self._sent, at)
 
     def next_press(self, now: float) -> float:
         """Return the earliest time for the next press; minus infinity if nothing was sent yet."""

@@ -86,6 +86,7 @@ class WaitContext:
 
     ``ahead``: an equal prompt that is in flight or in doubt. ``capped_until``: when the daily cap allows the
     next submission, if the cap is reached. ``limit``: the text of the limit for which nothing is sent.
+    ``quiet_until``: until when the hours hold the job.
     """
 
     now: float
@@ -95,6 +96,7 @@ class WaitContext:
     ahead: Job | None = None
     capped_until: float | None = None
     limit: str | None = None
+    quiet_until: float | None = None
 
 
 def wait_reason(job: Job, context: WaitContext) -> tuple[str, str]:
@@ -138,6 +140,8 @@ def _wait_in_queue(job: Job, context: WaitContext) -> tuple[str, str]:
         return context.limit, ""
     if context.ahead is not None:
         return _wait_for_duplicate(context.ahead)
+    if context.quiet_until is not None and context.quiet_until > (job.next_action_at or 0.0):
+        return quiet_text(context.quiet_until, context.now), ""
     if next_try := _next_try(job, context.now):
         return next_try, ""
     if job.next_action_at is not None and job.next_action_at > context.now:
@@ -165,6 +169,11 @@ def limit_text(limit: Mapping[str, Any] | None, now: float) -> str | None:
     return f"only one prompt at a time is tried, the next one {when}: {limit['why']}"
 
 
+def quiet_text(quiet_until: float, now: float) -> str:
+    """Return until when prompts wait because of the time of the day."""
+    return f"prompts wait until {clock(quiet_until, now)} because of [pace] run_between in the configuration"
+
+
 def _next_try(job: Job, now: float) -> str:
     """Return why the last try failed and when the next one is; empty if no try failed."""
     if job.next_action_at is None or not job.failed_tries:
@@ -187,7 +196,7 @@ class ServiceSummary:
     """The number of open jobs by state, and what prevents the service from sending them.
 
     ``capped_until``: when the daily cap allows the next submission, as text. ``limit``: the text of the limit
-    for which nothing is sent.
+    for which nothing is sent. ``quiet``: what ``quiet_text`` returns.
     """
 
     jobs: Mapping[State, int] = field(default_factory=dict)
@@ -198,6 +207,7 @@ class ServiceSummary:
     inbox_trouble: str | None = None
     capped_until: str | None = None
     limit: str | None = None
+    quiet: str | None = None
 
 
 def sentence(summary: ServiceSummary) -> str:
@@ -218,6 +228,8 @@ def _obstacles(summary: ServiceSummary) -> list[str]:
         return [trouble, *inbox]
     if summary.limit is not None:
         return [summary.limit, *inbox]
+    if summary.quiet and State.QUEUED in summary.jobs:
+        return [summary.quiet, *inbox]
     if summary.capped_until and State.QUEUED in summary.jobs:
         return [f"the daily cap is reached until {summary.capped_until}", *inbox]
     return inbox

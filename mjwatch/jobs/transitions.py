@@ -290,7 +290,7 @@ def start(job: Job, event: ev.Started, now: float, timeouts: Timeouts) -> Transi
         + (", without its new prompt: no form appeared" if no_form else ""),
         state=State.RUNNING,
         message_id=event.message_id,
-        interaction_id=event.interaction_id or job.interaction_id,
+        interaction_id=job.interaction_id if event.by_looks else event.interaction_id or job.interaction_id,
         job_uuid=event.job_uuid or (job.job_uuid if is_same else None),
         started=job.started or now,
         start_deleted_at=None,

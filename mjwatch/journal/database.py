@@ -305,6 +305,15 @@ def was_closed_cleanly(path: Path) -> bool:
         return False
 
 
+def unclosed_since(path: Path) -> float | None:
+    """Return when a journal that its process did not close was last written; None if it was closed."""
+    try:
+        found = _wal_of(path).stat()
+    except OSError:
+        return None
+    return found.st_mtime if found.st_size else None
+
+
 def remove_close_marker(path: Path) -> None:
     """Remove the marker, as the journal may change now. If that fails, the journal is not writable either."""
     with suppress(OSError):

@@ -13,19 +13,26 @@ if TYPE_CHECKING:
     from mjwatch.model import Job
 
 _CAN_BE_NULL = (
-    *("paused", "paused_kind", "mend", "capped_until", "connected_since", "trouble"),
+    *("paused", "paused_kind", "mend", "capped_until", "quiet_until", "connected_since", "trouble"),
     *("sending_limit", "reading_limit", "inbox_trouble", "journal_trouble", "left"),
 )
 
 
 def overview(
-    reader: JournalReader | None, *, daemon: bool, max_per_day: int, now: float, command: str = "mjwatch"
+    reader: JournalReader | None,
+    *,
+    daemon: bool,
+    max_per_day: int,
+    now: float,
+    command: str = "mjwatch",
+    quiet_until: float | None = None,
 ) -> dict[str, Any]:
     """Return the facts that ``status --json`` shows. Raise JournalError.
 
     ``reader`` is None if there is no journal yet. ``jobs`` counts the open jobs by state; ``live`` lists
     those that were sent before; times are in seconds since 1970. ``connected_since``: when the gateway
-    accepted us, if it is connected. ``sending_limit``, ``reading_limit``: see ``limit_facts``. ``left``: the
+    accepted us, if it is connected. ``quiet_until``: until when the time of the day holds prompts, as
+    ``Pace.quiet_until`` returns it. ``sending_limit``, ``reading_limit``: see ``limit_facts``. ``left``: the
     files in the inbox that the daemon ignores, counted by reason, and some of them by name.
     ``inbox_trouble``: why no file is accepted. ``held``: as ``held_results`` returns it; ``command``: how
     this installation's mjwatch is started. ``journal_trouble`` is for the caller to set: what can't write
@@ -35,6 +42,7 @@ def overview(
         return {
             "daemon": daemon,
             **dict.fromkeys(_CAN_BE_NULL),
+            "quiet_until": quiet_until,
             "jobs": {},
             "live": [],
             "held": [],
@@ -48,6 +56,7 @@ def overview(
         "paused_kind": None if pause is None else str(pause.kind),
         "mend": None if pause is None else resume_hint(pause),
         "capped_until": capped_until(reader, max_per_day, now),
+        "quiet_until": quiet_until,
         **limit_facts(reader.recall("limits"), now),
         "connected_since": reader.recall("connected") if daemon else None,
         "trouble": reader.recall("trouble") if daemon else None,

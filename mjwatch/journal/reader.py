@@ -119,19 +119,25 @@ class JournalReader:
             " ORDER BY number"
         )
 
-    def any_queued(self, now: float, blocked_keys: Collection[str]) -> bool:
+    def any_queued(
+        self, now: float, blocked_keys: Collection[str], least_priority: float = -math.inf
+    ) -> bool:
         """Return whether a queued job is left that has none of these keys and that no file postpones."""
         marks = ",".join("?" * len(blocked_keys))
         postponed = "next_action_at>? AND json_extract(body, '$.prompt.not_before')>?"
         query = (
             f"SELECT 1 {_FROM_OPEN} AND state='queued' AND duplicate_key NOT IN ({marks})"
-            f" AND NOT ({postponed} IS TRUE)"
+            f" AND NOT ({postponed} IS TRUE) AND priority>=?"
             " LIMIT 1"
         )
-        return self._one(query, *blocked_keys, now, now) is not None
+        return self._one(query, *blocked_keys, now, now, least_priority) is not None
 
     def next_queued(
-        self, now: float, blocked_keys: Collection[str], only: Collection[str] | None = None
+        self,
+        now: float,
+        blocked_keys: Collection[str],
+        only: Collection[str] | None = None,
+        least_priority: float = -math.inf,
     ) -> Job | None:
         """Return the queued job to send next, or None. It is due, and its duplicate key is not blocked.
 
@@ -140,12 +146,12 @@ class JournalReader:
         """
         marks = ",".join("?" * len(blocked_keys))
         is_due = "(next_action_at IS NULL OR next_action_at<=?)"
-        free = f"state='queued' AND {is_due} AND duplicate_key NOT IN ({marks})"
+        free = f"state='queued' AND {is_due} AND duplicate_key NOT IN ({marks}) AND priority>=?"
         if only is not None:
             found = self._jobs(
                 f"SELECT body {_FROM_JOBS} AND {free} AND id IN ({','.join('?' * len(only))})"
                 " ORDER BY priority DESC, number LIMIT 1",
-                *(now, *blocked_keys, *only),
+                *(now, *blocked_keys, least_priority, *only),
             )
             return found[0] if found else None
         first_of_groups = [
@@ -154,7 +160,7 @@ class JournalReader:
             for row in self._all(
                 "SELECT priority, number FROM jobs INDEXED BY jobs_queue WHERE open=1 AND fairness_group=?"
                 f" AND {free} ORDER BY priority DESC, number LIMIT 1",
-                *(group, now, *blocked_keys),
+                *(group, now, *blocked_keys, least_priority),
             )
         ]
         if not first_of_groups:
@@ -311,6 +317,17 @@ class JournalReader:
         """Return the number of open jobs by state."""
         rows = self._all(f"SELECT state, COUNT(*) {_FROM_OPEN} GROUP BY state")
         return {State(state): count for state, count in rows}
+
+    def state_counts(self) -> dict[State, int]:
+        """Return the number of all jobs by state."""
+        return {State(state): n for state, n in self._all("SELECT state, COUNT(*) FROM jobs GROUP BY state")}
+
+    def first_sendable(self) -> float | None:
+        """Return since when, or from when on, the first of the queued jobs may be sent; None without one."""
+        row = self._one(
+            f"SELECT MIN(MAX(accepted, COALESCE(next_action_at, 0))) {_FROM_OPEN} AND state='queued'"
+        )
+        return None if row is None else row[0]
 
     def matching_ids(self, prefix: str) -> list[str]:
         """Return at most ten ids of jobs that begin with this text."""

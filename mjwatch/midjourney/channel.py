@@ -127,14 +127,17 @@ class Channel:
 
     # ---- the life of a job
 
-    def job_ends(self, job: Job, ended: Job, event: ev.JobEvent) -> None:
-        """Note that the event is about to end a job: if it may still run, no other job may take its pictures.
+    def attempt_ends(self, job: Job, after: Job, event: ev.JobEvent) -> None:
+        """Note that the event is about to end an attempt: if it may run, no other job may take its pictures.
 
         Call this before the step is committed, so that ``position`` has it.
         """
         was_sent = job.state in IN_FLIGHT or job.state is State.IN_DOUBT
-        if was_sent and ended.state in ENDED and ended.result is None and _may_run(job, ended, event):
-            self.tracker.remember_ended(ended)
+        if not was_sent or after.result is not None:
+            return
+        is_sent_again = isinstance(event, ev.RetryRequested) and after.state is State.QUEUED
+        if is_sent_again or (after.state in ENDED and _may_run(job, after, event)):
+            self.tracker.remember_attempt(job)
 
     def results_for_person(self, jobs: Mapping[str, Job]) -> list[HeldResult]:
         """Return the held results that a person must settle: no job that is still at work can do it."""
@@ -204,11 +207,14 @@ class Channel:
         """Return the jobs that may be found by their prompt.
 
         Empty while only part of the history is read. A job whose session is not lost is found by ids, now or
-        after a replay, which also names the jobs of others; only if it is overdue, that was not enough.
+        after a replay, which also names the jobs of others; only if it is overdue, that was not enough. While
+        its start message is still there, its result may be yet to come.
         """
         if not event.complete or self.stream.cursor is not None:
             return set()
-        return {job.id for job in jobs.values() if job.id in self._lookups or self._has_lost_session(job)}
+        at_work = {message_id for message_id, message in event.reread.items() if message is not None}
+        lost = (job for job in jobs.values() if self._has_lost_session(job) and job.message_id not in at_work)
+        return {job.id for job in lost} | (self._lookups.keys() & jobs.keys())
 
     def _has_lost_session(self, job: Job) -> bool:
         is_lost = not self.stream.is_present(job.session_id, job.session_generation)

@@ -238,7 +238,8 @@ class MessageTracker:
         found = match(message, jobs.values(), self.foreign_jobs, self.me, ids_only=True)
         if found is None and self.foreign_jobs.has_final(message):
             return []
-        if found is None and len(may_own) == 1 and not held.by_ids:
+        fitting = [id_ for id_ in may_own if id_ in jobs and fits(message, jobs[id_])]
+        if found is None and len(may_own) == len(fitting) == 1 and not held.by_ids:
             found = match(message, jobs.values(), self.foreign_jobs, self.me)
         if isinstance(found, Match) and self._is_only_one(found, message, jobs):
             return self._events(found, message, jobs)
@@ -268,16 +269,18 @@ class MessageTracker:
         """Return the message up to which all are known: newer ones may be known too while a gap is unread."""
         return self.newest if self.caught_up else self._gap_after
 
-    def remember_ended(self, job: Job) -> None:
-        """Remember a job that ended without a result but may have run: no other job may take its pictures."""
+    def remember_attempt(self, job: Job) -> None:
+        """Remember an attempt that ended without a result but may run: no other job may take its pictures."""
         self.foreign_jobs.add(
             ForeignJob(
-                job.message_id or f"{ENDED_JOB}{job.id}",
+                job.message_id or f"{ENDED_JOB}{job.nonce}",
                 job.prompt.text,
                 job.job_uuid,
                 since=job.message_id or job.interaction_id or (job.anchor if job.anchor != "0" else None),
                 pressed=job.button_press.message_id if job.button_press else None,
                 picture=expected_of(job).picture,
+                queued=job.queued_by_bot and job.message_id is None,
+                owner=job.id,
             )
         )
 
@@ -338,7 +341,7 @@ class MessageTracker:
         if may_be_ours and message.kind is MessageKind.PROGRESS:
             return None  # its start was missed
         self.foreign_jobs.note(message, jobs.values(), uncertain=bool(may_be_ours))
-        return disputed
+        return disputed + _wrong_starts(message, jobs.values())
 
     def _is_only_one(self, found: Match, message: ParsedMessage, jobs: Mapping[str, Job]) -> bool:
         """Return False if the match is by looks, and a kept message of another job of the bot fits too."""
@@ -420,6 +423,14 @@ def _is_start(message_id: str | None, jobs: Iterable[Job]) -> bool:
     return message_id is not None and any(
         job.message_id == message_id and job.state in WAITING for job in jobs
     )
+
+
+def _wrong_starts(message: ParsedMessage, jobs: Iterable[Job]) -> JobEvents:
+    """Return the jobs whose start was matched by looks, and is this one: its ids say that it is no job's."""
+    if message.kind is not MessageKind.STARTED or is_nameless_start(message):
+        return []
+    wrong = [job for job in jobs if job.start_by_looks and job.message_id == message.message_id]
+    return [(job.id, ev.StartDisputed()) for job in wrong]
 
 
 def _shows_again(owner: str, message: ParsedMessage, job: Job) -> bool:

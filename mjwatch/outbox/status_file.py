@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.errors import MjwatchError
@@ -26,10 +27,16 @@ INTERVAL = 10.0
 RETRY_DELAY = 10.0
 """Seconds until a version that could not be written is tried again, even if nothing changes."""
 
+REFRESH = 0.9
+"""The share of a heartbeat after which the file is written again: readers expect it within a whole one."""
+
+LONGEST_WAIT = 60.0
+"""Seconds after which the thread looks at the clock: it may have been set, or the machine suspended."""
+
 _LARGEST = 16 * 1024 * 1024
 """Bytes; a thousand jobs in flight take less than one MiB."""
 
-_TIMES = ("capped_until", "connected_since", "accepted", "until")
+_TIMES = ("capped_until", "quiet_until", "connected_since", "accepted", "until")
 _VOLATILE_KEYS = ("percent",)
 """Keys that change all the time and don't cause a new version alone."""
 
@@ -43,8 +50,23 @@ def read_status(outbox: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) and found.get("schema") == SCHEMA else {}
 
 
+def last_sign_of_life(status: Mapping[str, Any], journal_written: float | None) -> float | None:
+    """Return when a service that does not run any more was last seen alive; None if it has stopped cleanly.
+
+    ``status`` is what ``read_status`` returns. ``journal_written``: when the journal was last written, if it
+    was not closed. Times are in seconds since 1970.
+    """
+    if status.get("service") != "running":
+        return None
+    try:
+        written = datetime.fromisoformat(str(status.get("at"))).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return journal_written
+    return written if journal_written is None else max(written, journal_written)
+
+
 class StatusFile:
-    """One thread, "status", that writes the file when something in it has changed.
+    """One thread, "status", that writes the file when something in it has changed, and at each heartbeat.
 
     ``collect`` returns the facts, those of ``mjwatch status --json``; ``also`` gets each version written.
     """
@@ -56,17 +78,20 @@ class StatusFile:
         clock: Callable[[], float],
         also: Callable[[dict[str, Any]], None] = lambda status: None,
         interval: float = INTERVAL,
+        heartbeat: float = 0.0,
     ) -> None:
-        """``clock`` gives seconds since 1970; ``interval`` in seconds."""
+        """``clock`` gives seconds since 1970; ``interval`` and ``heartbeat`` in seconds, 0: no heartbeat."""
         self._outbox = outbox
         self._path = outbox / FILE_NAME
         self._collect = collect
         self._clock = clock
         self._also = also
         self._interval = interval
+        self._heartbeat = heartbeat
         self._changed = threading.Event()
         self._stopping = threading.Event()
         self._written: str | None = None
+        self._written_at = float("-inf")
         self._failing = False
         self._thread = threading.Thread(target=self._run, name="status", daemon=True)
 
@@ -92,11 +117,23 @@ class StatusFile:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            self._changed.wait(RETRY_DELAY if self._failing else None)
+            has_changed = self._changed.wait(self._patience())
             self._changed.clear()
-            if not self._stopping.is_set():
+            if (has_changed or self._failing or self._is_due()) and not self._stopping.is_set():
                 self._write_safely(running=True)
                 self._stopping.wait(self._interval)
+
+    def _patience(self) -> float | None:
+        """Return the seconds to wait for a change."""
+        if self._failing or not self._heartbeat:
+            return RETRY_DELAY if self._failing else None
+        due = self._written_at + REFRESH * self._heartbeat
+        return min(max(0.0, due - self._clock()), LONGEST_WAIT)
+
+    def _is_due(self) -> bool:
+        """Return whether the readers expect a version soon, or the clock was set back."""
+        age = self._clock() - self._written_at
+        return self._heartbeat > 0 and not 0 <= age < REFRESH * self._heartbeat
 
     def _write_safely(self, *, running: bool) -> None:
         """Write the file; log an error once and try again later, because nothing depends on the file."""
@@ -116,12 +153,20 @@ class StatusFile:
     def _write(self, *, running: bool) -> None:
         facts = {"service": "running" if running else "stopped", **_shown(self._collect())}
         content = json.dumps(_without_volatile(facts), sort_keys=True)
-        if content == self._written:
+        if content == self._written and not self._is_due():
             return
-        status = {"schema": SCHEMA, "at": iso(self._clock()), "version": __version__, **facts}
+        now = self._clock()
+        expected_by = iso(now + self._heartbeat) if running and self._heartbeat else None
+        status = {
+            "schema": SCHEMA,
+            "at": iso(now),
+            "expected_by": expected_by,
+            "version": __version__,
+            **facts,
+        }
         text = json.dumps(status, ensure_ascii=False, indent=2) + "\n"
         replace_file(self._outbox, FILE_NAME, text.encode("utf-8", "replace"))
-        self._written = content
+        self._written, self._written_at = content, now
         self._also(status)
 
 

@@ -22,6 +22,7 @@ from mjwatch.prompts.meaning import read_as_meant
 from mjwatch.prompts.parameters import (
     MAY_HOLD_PARAMETERS,
     canonical,
+    check_are_given_once,
     find_mistakes,
     found_in,
     read_parameters,
@@ -30,7 +31,7 @@ from mjwatch.prompts.parameters import (
 )
 from mjwatch.prompts.request import PromptRequest, merge_parameters
 from mjwatch.prompts.source_text import located, not_meant
-from mjwatch.prompts.structure import literal, looks_like_json
+from mjwatch.prompts.structure import check_is_one_prompt, literal, looks_like_json
 from mjwatch.settings.values import shown
 
 if TYPE_CHECKING:
@@ -117,11 +118,19 @@ def _as_meant(request: PromptRequest, notes: dict[str, None]) -> PromptRequest:
         _add_notes(notes, request.where, ["the JSON is sent as it is, with a backslash before its braces"])
         return replace(request, text=literal(request.text))
     try:
+        check_lines(request.text)
         meaning = read_as_meant(request.text)
     except PromptFileError as error:
         raise located(error, request.where) from error
     _add_notes(notes, request.where, meaning.notes)
     return replace(request, text=meaning.text)
+
+
+def check_lines(text: str) -> None:
+    """Raise PromptFileError if the lines of a text look like several prompts."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if len(lines) > 1:
+        check_is_one_prompt(lines, "put each prompt on a line of its own in a .list.txt file")
 
 
 def _add_notes(notes: dict[str, None], where: str, lines: Iterable[str]) -> None:
@@ -154,6 +163,7 @@ def _variants(
         text, repeats, readings = clean(words), list[str](), list[str]()
         if not request.force:
             text, readings = read_dashes(text)
+            check_are_given_once(text)
         if MAY_HOLD_PARAMETERS.search(text):
             text, repeats = remove_parameter(text, _REPEAT)
         for parameters in _each(_merged(request, text, repeats), known, count):

@@ -60,18 +60,22 @@ _CJK = "\u2e80"
 """From this character on, scripts have no blanks between words, so that a dash follows a letter at once."""
 
 _MOST_DASHES = 3
+_LETTER = r"[A-Za-z\uff21-\uff3a\uff41-\uff5a]"
 _MAY_HOLD_DASHES = re.compile(rf"[{_DASHES}]|{_LONG_VOWELS}")
 _CANDIDATE = re.compile(
     r"https?://[^\s\u3000-\u303f\uff00-\uffef]+"
     rf"|(?P<marks>[{INVISIBLE}]{{0,16}})"
-    rf"(?P<dash>(?<![{_DASHES}])[{_DASHES}](?:[ {INVISIBLE}]{{0,4}}[{_DASHES}]){{0,5}}|(?<!\w){_LONG_VOWELS})"
+    rf"(?P<dash>(?<![{_DASHES}])\\?[{_DASHES}](?:[ {INVISIBLE}]{{0,4}}\\?[{_DASHES}]){{0,5}}"
+    rf"|(?<!\w){_LONG_VOWELS})"
     rf"(?P<gap>[ {INVISIBLE}]{{0,4}})"
-    r"(?P<name>[A-Za-z\uff21-\uff3a\uff41-\uff5a]{1,12})(?![A-Za-z_-])"
+    rf"(?P<name>{_LETTER}(?:[{INVISIBLE}]?{_LETTER}){{0,11}})(?![A-Za-z_-])"
     rf"(?P<blank>[=:\uff1a\s{INVISIBLE}]{{0,4}})"
     rf"(?P<value>https?://\S{{1,2000}}|-?[^{_DASHES}\s\uff0c\u3001\u3002\uff1b]{{0,60}})(?![{_DASHES}]\w)"
 )
 _NOT_SHOWN = re.compile(f"[{INVISIBLE}]")
-_BETWEEN_DASHES = re.compile(f"[ {INVISIBLE}]")
+_BETWEEN_DASHES = re.compile(rf"[ \\{INVISIBLE}]")
+_OTHER_LETTERS = re.compile(r"(?<!\S)--[A-Za-z]{0,12}[^\W\d_A-Za-z]\w{0,12}")
+"""A name that is no parameter's, such as one with the Cyrillic letter that looks like an ``a``."""
 _BLANKS = re.compile(rf"[\s{INVISIBLE}]{{0,16}}")
 _OPENING = "([{"
 _TRAILING = ".,;:!?)]}>\"'`\u201d\u2019\u300d"
@@ -181,7 +185,13 @@ def read_dashes(text: str) -> tuple[str, list[str]]:
             notes.append(f"put a blank before {written}" if written == candidate.meant else was_read)
             kept = position
     pieces.append(text[kept:])
-    return (" ".join(" ".join(pieces).split()), notes) if notes else (text, [])
+    text = " ".join(" ".join(pieces).split()) if notes else text
+    if unknown := _OTHER_LETTERS.search(text):
+        raise not_meant(
+            f"{shown(unknown[0])} has letters of another alphabet, so it is no parameter",
+            "write it with the letters a to z, or put another punctuation mark before words",
+        )
+    return text, notes
 
 
 def holds_parameters(line: str) -> bool:
@@ -197,7 +207,7 @@ def holds_parameters(line: str) -> bool:
 
 def _candidate(text: str, match: re.Match[str]) -> _Candidate | None:
     """Return what a match may mean, or None for a link or a name that is no parameter."""
-    spelling = unicodedata.normalize("NFKC", match["name"] or "")
+    spelling = unicodedata.normalize("NFKC", _NOT_SHOWN.sub("", match["name"] or ""))
     pattern = _VALUES.get(spelling.lower())
     if pattern is None:
         return None

@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import chain, product
 from typing import TYPE_CHECKING
 
 from mjwatch.errors import PromptFileError
 from mjwatch.prompts.filenames import WildcardNames, is_glob
-from mjwatch.prompts.source_text import decode, prompt_lines
+from mjwatch.prompts.source_text import decode, not_meant, prompt_lines
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -68,6 +68,9 @@ _BRACED_NAME = re.compile(
 )
 """A wildcard whose name is made of choices: mjwatch would search none, and send it as it is."""
 
+_STRAY_MARK = re.compile(r"(?<![\w\\])__(?:\s{0,3}(?=[^\W_])[\w .-]{0,40}?__(?!\w)|(?=[^\W_])\w{1,60})")
+"""What was meant as a wildcard: it has blanks at its ends, or nothing that ends it."""
+
 _WEIGHT = re.compile(r"\s*(?:[\d.-]+\$\$|[\d.]+::)?\s*")
 """What other tools put before an option: how many to take, or its weight."""
 
@@ -109,22 +112,18 @@ def wildcards_in(text: str) -> Iterator[str]:
     return (match["wildcard"][2:-2] for match in _TOKEN.finditer(text) if match["wildcard"])
 
 
-def escape(text: str) -> str:
-    """Return an expanded text, written so that it stands for itself in a prompt file."""
-    return _TOKEN.sub(lambda token: f"\\{token[0]}" if token["wildcard"] or token["word"] else token[0], text)
-
-
 @dataclass(slots=True)
 class Wildcards:
     """The wildcards by name, each parsed when it is first used.
 
-    ``contents``: those that were read. ``names``: all that are there; empty if these are the same.
+    ``contents``: those that were read. ``names``: all that are there; empty if these are the same. Those of
+    a text that is forced are parsed on their own.
     """
 
     contents: Mapping[str, bytes]
     names: Collection[str] = ()
     _names: WildcardNames = field(init=False)
-    _parsed: dict[str, Alternatives] = field(default_factory=dict, init=False)
+    _parsed: dict[tuple[str, bool], Alternatives] = field(default_factory=dict, init=False)
     _parsing: list[str] = field(default_factory=list, init=False)
     _globs: set[str] = field(default_factory=set, init=False)
 
@@ -140,6 +139,11 @@ class Wildcards:
             raise PromptFileError(
                 f"the name of a wildcard can't hold braces: {_quoted(found[0])}",
                 "write each wildcard as an option: {__red__, __blue__}",
+            )
+        if not force and (found := _STRAY_MARK.search(_TOKEN.sub(" ", text))):
+            raise not_meant(
+                f"{_quoted(found[0])} is not a whole wildcard",
+                "write it as __name__, without blanks at its ends",
             )
         parts = self._parts(text, force=force)
         if _longest_of(parts) > MAX_LENGTH:
@@ -160,7 +164,7 @@ class Wildcards:
             elif token["wildcard"]:
                 reference = token["wildcard"][2:-2]
                 names = self._names_for(reference)
-                parser.add(token[0] if force and not names else self._choice(reference, names))
+                parser.add(token[0] if force and not names else self._choice(reference, names, force))
             else:
                 parser.add(token["word"] or token[0])
         parser.add(text[end:])
@@ -175,23 +179,24 @@ class Wildcards:
             )
         return self._names.matching(reference)
 
-    def _choice(self, reference: str, names: Sequence[str]) -> Alternatives:
+    def _choice(self, reference: str, names: Sequence[str], force: bool) -> Alternatives:
         """Return the lines of these wildcards together. Raises PromptFileError if they can't be used."""
         if not names:
             raise self._missing(reference)
-        found = [self._choice_of_file(name) for name in names]
+        found = [self._choice_of_file(name, force) for name in names]
         return found[0] if len(found) == 1 else _choice_of([(choice,) for choice in found])
 
-    def _choice_of_file(self, name: str) -> Alternatives:
-        if name not in self._parsed:
+    def _choice_of_file(self, name: str, force: bool) -> Alternatives:
+        key = name, force
+        if key not in self._parsed:
             self._check(name)
             self._parsing.append(name)
-            options = tuple(self._lines(name))
+            options = tuple(self._lines(name, force))
             self._parsing.pop()
             if not options:
                 raise PromptFileError(f"{_file(name)} is empty", "write one choice per line")
-            self._parsed[name] = _choice_of(options)
-        return self._parsed[name]
+            self._parsed[key] = _choice_of(options)
+        return self._parsed[key]
 
     def _missing(self, reference: str) -> PromptFileError:
         near = " or ".join(self._names.nearest(reference))
@@ -201,12 +206,12 @@ class Wildcards:
             f"create the file with one choice per line; for the plain words write \\__{reference}__",
         )
 
-    def _lines(self, name: str) -> Iterator[Parts]:
+    def _lines(self, name: str, force: bool) -> Iterator[Parts]:
         where = _file(name)
         try:
             for number, line in prompt_lines(decode(self.contents[name])):
                 where = f"{_file(name)}, line {number}"
-                yield self._parts(line)
+                yield self._parts(line, force=force)
         except PromptFileError as error:
             if error.message.startswith(_FOLDER):  # the error is in a wildcard within this one
                 raise
@@ -225,7 +230,7 @@ class Wildcards:
             )
         if name not in self.contents:
             raise self._missing(name)
-        used = [*self._parsed, *self._parsing, name]
+        used = {*(parsed for parsed, _ in self._parsed), *self._parsing, name}
         if len(used) > MAX_WILDCARDS:
             raise PromptFileError(
                 f"more than {MAX_WILDCARDS} wildcards are used in one file", "split the file"
@@ -269,7 +274,7 @@ class BraceParser:
                 raise PromptFileError("braces are nested too deeply", "use fewer")
             self._open.append(_OpenBrace())
         elif len(self._open) == 1:
-            if mark == "}":
+            if mark == "}" and not self._force:
                 raise PromptFileError("a } has no { before it", "write \\} for a plain brace, or add the {")
             self.add(mark)
         elif mark == ",":
@@ -290,8 +295,13 @@ class BraceParser:
 
     def finish(self) -> Parts:
         """Return the parts of the whole text. Raises PromptFileError if a brace is still open."""
-        if len(self._open) > 1:
-            raise PromptFileError("a { is not closed", "close it with }, or write \\{ for a plain brace")
+        while len(self._open) > 1:
+            if not self._force:
+                raise PromptFileError("a { is not closed", "close it with }, or write \\{ for a plain brace")
+            brace = self._open.pop()
+            for option in brace.options:
+                option.append(",")
+            self._open[-1].current += ["{", *chain(*brace.options, brace.current)]
         return tuple(self._open[0].current)
 
 

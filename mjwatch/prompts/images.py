@@ -35,17 +35,18 @@ MAY_HOLD_LINKS = re.compile("://")
 
 _TOKEN = re.compile(r"\S+")
 _LINK = re.compile(
-    r"""https?://(?:(?![,;|]https?://)[^\s<>"`\u2018-\u201f\u2026\u00ab\u00bb\u3000-\u303f\uff00-\uff20])++""",
+    r"""https?://(?:(?!(?:[,;|]|(?<=\w))https?://)[^\s<>"`\u2018-\u201f\u2026\u00ab\u00bb\u3000-\u303f\uff00-\uff20])++""",
     re.IGNORECASE,
 )
 """A link up to what no URL of a picture has in it, or up to the next link."""
 
 _SUFFIX = re.compile(
-    r"\.(?:png|jpe?g|webp|gif)(?![A-Za-z0-9])[\w./?#@!$&*+=%:~-]*+", re.ASCII | re.IGNORECASE
+    r"\.(?:png|jpe?g|webp|gif)(?![A-Za-z0-9])(?:[\w./?#@!$&*+=%:~-]++(?:\([\w.%-]*+\)[\w./?#@!$&*+=%:~-]*+)*+)?",
+    re.ASCII | re.IGNORECASE,
 )
 """A picture's suffix and what a URL may have after it. Nothing else is part of the link."""
 
-_OPENING = "<(\"'[\u201c\u2018\u300c\u300e\u3010\uff08"
+_OPENING = "|<(\"'[\u201c\u2018\u300c\u300e\u3010\uff08"
 _CLOSING = re.compile(
     "[>)\\]\"'.,;:!?\u201d\u2019\u300d\u300f\u3011\uff09\uff0c\u3002\u3001\uff1b\uff1a\uff01\uff1f]*+"
 )
@@ -109,14 +110,19 @@ def split_links(text: str, *, force: bool = False) -> tuple[list[str], str]:
         elif not any(piece.link for piece in pieces):
             if parameter not in _TAKES_LINKS:
                 parameter = None  # this was its value; what follows belongs to the prompt again
-        elif parameter is None:
+        elif parameter is not None:
+            if all(piece.link for piece in pieces):
+                kept.append(" ".join(piece.link for piece in pieces))
+                continue
+        else:
             if not force:
                 _check_words_remain(kept, pieces)
             links += [piece.link for piece in pieces if piece.link]
             kept += [piece.words for piece in pieces if piece.words]
             continue
         kept.append(token[0])
-    return (links, " ".join(kept)) if links else ([], text)
+    rest = " ".join(kept)
+    return links, rest if links or rest.split() != text.split() else text
 
 
 class _Piece(NamedTuple):

@@ -8,14 +8,16 @@ because a refusal costs a correction, and a wrong picture costs money. ``force``
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 from html import unescape
 from typing import TYPE_CHECKING
 
+from mjwatch.prompts.actions import ON_GRID, ON_PICTURE
 from mjwatch.prompts.commands import COMMANDS, slash_name
 from mjwatch.prompts.filenames import check_content
 from mjwatch.prompts.source_text import INVISIBLE, check_encoding, not_meant
-from mjwatch.prompts.structure import MARKER, check_choices, check_is_no_json
+from mjwatch.prompts.structure import MARKER, QUOTED, check_choices, check_is_no_json
 from mjwatch.settings.values import shown
 
 if TYPE_CHECKING:
@@ -49,6 +51,7 @@ def read_as_meant(text: str) -> Meaning:
     for check in (
         _check_command,
         _check_path,
+        _check_links,
         _check_parts,
         _check_document,
         check_is_no_json,
@@ -84,10 +87,13 @@ _LABEL = re.compile(
     re.IGNORECASE,
 )
 _MENTION = re.compile(r"<@[!&]?\d{5,25}>\s*")
-_BOT_MESSAGE = re.compile(
+_BOLD = re.compile(
     r"\*\*(?P<inner>[^*]+(?:\*[^*]+)*)\*\*(?:\s+-\s[^<>\n]{0,60}<@!?\d{5,25}>.{0,200})?", re.DOTALL
 )
 """A prompt as Midjourney's bot repeats it: bold, then who asked for it, and how far it is."""
+
+_ASKED_BY = re.compile(r"\s+-\s[^<>@\n]{0,60}@[^\s@]{2,32}\s+\((?:fast|relaxed|turbo)(?:,[^()]{1,30})?\)$")
+"""The end of the bot's message as Discord shows it."""
 
 _ENTITY = re.compile(
     r"&(?:nbsp|amp|quot|apos|lt|gt|mdash|ndash|hellip|[lr][ds]quo|#\d{2,5}|#x[0-9a-f]{2,4});", re.IGNORECASE
@@ -124,8 +130,11 @@ def _wrappings(text: str) -> Iterator[tuple[str | None, str]]:
     yield text[:-3] if text.endswith("```") and text.count("```") == 1 else None, _FENCE_NOTE
     is_code = len(text) > 2 and text[0] == text[-1] == "`" and text.count("`") == 2
     yield text[1:-1] if is_code else None, "the backticks around the prompt"
-    message = _BOT_MESSAGE.fullmatch(text)
-    yield message["inner"] if message else None, "what the bot writes around the prompt"
+    message, end = _BOLD.fullmatch(text), _ASKED_BY.search(text)
+    inner = message["inner"] if message else text[: end.start()] if end else None
+    yield inner, "what the bot writes around the prompt"
+    quoted = QUOTED.match(text)
+    yield text[quoted.end() :] if quoted else None, "the mark of a quotation before the prompt"
     for pattern in (_CHAT_PREFIX, _LABEL, _MENTION):
         prefix = pattern.match(text)
         yield (
@@ -135,19 +144,23 @@ def _wrappings(text: str) -> Iterator[tuple[str | None, str]]:
     bullet = MARKER.match(text)
     yield text[bullet.end() :] if bullet and not bullet["number"] else None, "the bullet before the prompt"
     closing = _QUOTES.get(text[0], "")
-    inner = text[1:-1]
-    is_quoted = len(text) > 2 and text[-1] in closing and not any(mark in inner for mark in text[0] + closing)
-    yield inner if is_quoted else None, "the quotation marks around the prompt"
+    quoted_text = text.rstrip(",;")
+    within = quoted_text[1:-1]
+    is_quoted = (
+        within and quoted_text[-1] in closing and not any(mark in within for mark in text[0] + closing)
+    )
+    yield within if is_quoted else None, "the quotation marks around the prompt"
 
 
 # ---- several prompts, documents and templates
 
 
 _NUMBERED = re.compile(r"1[.)]\s.*?\s2[.)]\s", re.DOTALL)
-_SEVERAL_QUOTED = re.compile(r"(?:[\"\u201c][^\"\u201c\u201d]++[\"\u201d]\s*+(?:[,;]|and\b|or\b)?+\s*+){2,}")
+_SEVERAL_QUOTED = re.compile(r"(?:[\"\u201c][^\"\u201c\u201d]++[\"\u201d]\s*+[,;]?+\s*+){2,}")
 _LONGEST_SIGNATURE = 100
 _CHAT_ANSWER = re.compile(
-    r"(?:(?:sure|certainly|of course|absolutely)\b[,!.]|here(?:'s|\u2019s| is| are)\b|as an ai\b"
+    r"(?:(?:sure|certainly|of course|absolutely)\b\s?[,!.\u2014\u2013]|here(?:'s|\u2019s| is| are| you go)\b"
+    r"|as an ai\b|(?:voici|hier (?:ist|sind)|aqu\u00ed (?:est\u00e1|tienes)|ecco)\b(?=[^:]{0,60}prompt)"
     r"|i(?:'m| am) sorry\b|i can(?:'t|not|\u2019t)\b)[^:]{0,120}"
     r"(?:prompt|image|picture|version|option|idea|:)",
     re.IGNORECASE,
@@ -157,12 +170,13 @@ _NAMES = (
     "|background|setting|theme|input|prompt|description|keyword|word|text|topic|variable|season|weather|emotion"
 )
 _PLACEHOLDER = re.compile(
-    r"\{\{[^{}]{1,60}\}\}|\$\{[^{}]{1,60}\}|%\(\w{1,30}\)s|<%[^%]{1,60}%>"
+    rf"\{{\d{{0,2}}\}}|(?<!\S)%[sd](?!\w)|\{{%|\$(?:{_NAMES})\b"
+    r"|\{\{[^{}]{1,60}\}\}|\$\{[^{}]{1,60}\}|%\(\w{1,30}\)s|<%[^%]{1,60}%>"
     rf"|(?<!\\)\{{(?:{_NAMES})s?(?:[ _-]?\d{{1,2}})?\}}|[\[<](?:{_NAMES})s?(?:[ _-]?\d{{1,2}})?[\]>]"
     r"|\[(?:insert|your|add|enter|choose|replace|fill in|describe)\b[^\[\]]{0,80}\]",
     re.IGNORECASE,
 )
-_CAPITALS = re.compile(r"[\[<{][A-Z][A-Z0-9_]+(?:[ _-][A-Z0-9_]+){0,4}[\]>}]")
+_CAPITALS = re.compile(r"[\[<{][A-Z][A-Z0-9_]+(?:[ _-][A-Z0-9_]+){0,4}[\]>}]|%[A-Z][A-Z0-9_]+%")
 
 
 def _check_parts(text: str) -> None:
@@ -199,7 +213,9 @@ _FILE_SUFFIX = re.compile(
     r"|png|jpe?g|webp|gif|heic|tiff?|bmp|svg)$",
     re.IGNORECASE,
 )
-_PATH = re.compile(r"(?:\.{1,2}|~)[\\/]|[A-Za-z]:[\\/]|[\\/]{1,2}[^\s\\/]|file:", re.IGNORECASE)
+_PATH = re.compile(
+    r"(?:\.{1,2}|~)[\\/]|[A-Za-z]:[\\/]|/{1,2}[^\s\\/]|\\\\[^\s\\/]|\\[\w.-]+\\|file:", re.IGNORECASE
+)
 _MOST_WORDS_IN_NAME = 4
 
 
@@ -207,7 +223,7 @@ def _check_path(text: str) -> None:
     """Refuse a path: by its beginning, or a few words that end like a file's name."""
     if _SLASH_COMMAND.match(text) or "://" in text.removeprefix("file://"):
         return
-    name = _FILE_SUFFIX.search(text) and len(text.split()) <= _MOST_WORDS_IN_NAME
+    name = _FILE_SUFFIX.search(text) and len(text.split()) <= _MOST_WORDS_IN_NAME and "," not in text
     if name or _PATH.match(text):
         raise is_path(text)
 
@@ -218,6 +234,28 @@ def is_path(text: str) -> PromptFileError:
         f"{shown(text)} is the name of a file or folder, not a prompt",
         "`mjwatch submit FILE` submits a prompt file, whose name ends in .txt or .toml",
     )
+
+
+# ---- links
+
+
+_BROKEN_LINK = re.compile(
+    r"(?<!\S)(?:https?:/{0,2}(?=\s+\S+\.\S)|https?/{1,2}[^\s/]+|data:image/"
+    r"|(?:[\w-]{1,63}\.){1,5}[a-z]{2,}/\S*\.(?:png|jpe?g|webp|gif)\b)"
+    r"|^(?:www\.\S+|(?-i:(?:[a-z\d-]{1,63}\.){1,5}[a-z]{2,})/\S*)$",
+    re.IGNORECASE,
+)
+_MARKDOWN_LINK = re.compile(r"\[[^\[\]]{0,80}\]\(https?:[^\s()]+\)?", re.IGNORECASE)
+
+
+def _check_links(text: str) -> None:
+    """Refuse what was meant as a link, but would be sent as words."""
+    if broken := _BROKEN_LINK.search(text):
+        raise not_meant(
+            f"{shown(broken[0])} is not a whole link", "write the link with https:// and without blanks"
+        )
+    if link := _MARKDOWN_LINK.search(text):
+        raise not_meant(f"{shown(link[0])} is a link in Markdown", "put the plain link before the words")
 
 
 # ---- commands
@@ -239,6 +277,7 @@ _VERBS = (
     "status",
 )
 _VERB = re.compile(rf":?(?:{'|'.join((*_VERBS, *_LEAVE))})[!.?]?", re.IGNORECASE)
+_FOLLOW_UPS = frozenset(name.lower() for name in (*ON_GRID, *ON_PICTURE) if name != "square")
 _VERB_WITH_JOB = re.compile(r"(?:act|cancel|retry|show)\s+(?=[a-z]*\d)[a-z0-9]{8}\b", re.IGNORECASE)
 _SLASH_COMMAND = re.compile(
     rf"/(?P<name>{'|'.join({slash_name(name) for name in COMMANDS})})\b", re.IGNORECASE
@@ -259,6 +298,11 @@ def _check_command(text: str) -> None:
         raise not_meant(
             f"{shown(text)} is a command, not a prompt",
             f"did you mean :{meant}? Commands in `mjwatch shell` begin with a colon",
+        )
+    if text.lower() in _FOLLOW_UPS:
+        raise not_meant(
+            f"{shown(text)} is a follow-up of a finished job, not a prompt",
+            f"`mjwatch act JOB {shlex.quote(text)}` asks for it",
         )
     slash = _SLASH_COMMAND.match(text)
     if slash is not None:

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from mjwatch.errors import PromptFileError
+from mjwatch.prompts.source_text import not_meant
 from mjwatch.settings.values import shown
 
 if TYPE_CHECKING:
@@ -22,6 +23,10 @@ _IN_TEXT = re.compile(r"(?<!\S)(?:--|—)(?P<name>[A-Za-z][\w-]*)(?P<value>(?:\s
 _EN_DASH = re.compile("(?<!\\S)\N{EN DASH}+(?P<name>[A-Za-z][\\w-]*)")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 _RATIO = re.compile(r"[1-9]\d*:[1-9]\d*")
+
+_TAKES_ONE_VALUE = frozenset(
+    ("ar", "chaos", "iw", "niji", "quality", "seed", "stop", "stylize", "style", "version", "weird")
+)
 
 _ALIASES = {
     "aspect": "ar",
@@ -78,6 +83,20 @@ def found_in(text: str) -> Iterator[tuple[str, str]]:
     """Yield each parameter in a prompt's text, in order: its canonical name and its value ("" for a flag)."""
     for match in _IN_TEXT.finditer(text):
         yield canonical(match["name"]), match["value"].strip()
+
+
+def check_are_given_once(text: str) -> None:
+    """Raise PromptFileError if a parameter is there again after further words: these are several prompts."""
+    followed: set[str] = set()
+    for match in _IN_TEXT.finditer(text):
+        name = canonical(match["name"])
+        if name in followed:
+            raise not_meant(
+                f"--{match['name']} is given twice, with words between, so the text is several prompts",
+                "put each prompt on a line of its own in a .list.txt file",
+            )
+        if name in _TAKES_ONE_VALUE and len(match["value"].split()) > 1:
+            followed.add(name)
 
 
 def remove_parameter(text: str, name: str) -> tuple[str, list[str]]:

@@ -63,6 +63,7 @@ _TWO_BYTE_RUN = re.compile("[\x80-\u07ff]{2,200}")
 """Characters of two bytes in UTF-8, as are the characters of the East Asian encodings."""
 
 _MOST_RUNS = 1000
+_QUESTION_MARKS = re.compile(r"\?{2,}(?:[\s,.]+\?+)+")
 
 
 def check_encoding(text: str) -> None:
@@ -71,6 +72,10 @@ def check_encoding(text: str) -> None:
     Detectors take every valid UTF-8 for UTF-8, also the six bytes of three Chinese characters in GBK. But no
     language mixes several scripts within a word.
     """
+    if "\ufffd" in text or _QUESTION_MARKS.fullmatch(text):
+        raise not_meant(
+            "characters of the text were lost when it was saved", "write it again, and save it as UTF-8"
+        )
     if text.isascii():
         return
     for run in islice(_TWO_BYTE_RUN.finditer(text), _MOST_RUNS):

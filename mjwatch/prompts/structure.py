@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import dropwhile, pairwise
 from typing import TYPE_CHECKING
 
 from mjwatch.prompts.dashes import holds_parameters
@@ -25,11 +25,30 @@ if TYPE_CHECKING:
 
 MARKER = re.compile(
     r"(?:(?P<number>\d{1,3})[.)]|[*\u2022\u25aa\u25cf\u25e6]|[-\u2013\u2014](?![-\u2013\u2014\w]))"
-    r"\s+(?=[^\s*\u2022\u2013\u2014-])"
+    r"\s+(?:\[[ xX]\]\s+)?(?=[^\s*\u2022\u2013\u2014-])"
 )
 """A number or a bullet before a list's entry."""
 
 _LABEL = re.compile(r"\W{0,4}prompt\W{0,3}\d{1,3}\b", re.IGNORECASE)
+_FIELD = re.compile(
+    r"[*_#]{0,3}(?P<label>action|angle|atmosphere|background|camera|colou?rs?|composition|details?|environment"
+    r"|film|foreground|lens|light|lighting|location|materials?|medium|mood|palette|pose|scene|setting|shot"
+    r"|style|subject|texture|time|weather"
+    r"|\u4e3b\u9898|\u4e3b\u4f53|\u98ce\u683c|\u5149\u7ebf|\u573a\u666f|\u80cc\u666f|\u6784\u56fe|\u8272\u5f69|\u955c\u5934)"
+    r"\s?[*_]{0,3}[:\uff1a]",
+    re.IGNORECASE,
+)
+"""A label within one prompt that describes a picture part by part (``Style: watercolour``)."""
+
+_LINKS = re.compile(r"<?https?://\S+(?:\s+<?https?://\S+)*", re.IGNORECASE)
+_RULE = re.compile(r"[-*_=~#\u2014\u2500]{3,}")
+"""A line between two texts."""
+
+_TABLE = re.compile(r"\W?prompts?\W?\s*[,;\t|].*", re.IGNORECASE)
+"""The head of a table whose first column are prompts."""
+
+QUOTED = re.compile(r">\s+")
+"""What chat programs put before each quoted line."""
 _RUNS_ON = re.compile(r"[,;:&+/(\[{\u2014\u2013\u3001\uff0c\uff1b\uff1a-]$")
 _ENDS_SENTENCE = re.compile(r"[.!?\u2026\u3002\uff01\uff1f][\"'\u201d\u2019)]?$")
 _CONTINUES = re.compile(r"[,;:)\]}&+\u3001\uff0c]|--|[\u2014\u2013-]\w")
@@ -58,19 +77,33 @@ FENCE = re.compile(r"(?:`{3}|~{3})[\w.-]{0,20}")
 """A line that begins or ends a block of code, as chat programs copy it."""
 
 
+_BETWEEN_PROMPTS = (
+    (FENCE, "the code fence around the list"),
+    (_RULE, "the lines between the prompts"),
+    (re.compile(r"#{2,6}\s.*"), "the headings"),
+    (re.compile(rf"{_LABEL.pattern}\W{{0,4}}", re.IGNORECASE), "the labels before the prompts"),
+)
+"""Lines of a list that are no prompts, and what a note calls them."""
+
+
 def list_entries(text: str) -> tuple[list[tuple[int, str]], tuple[str, ...]]:
     """Return the prompts of a ``.list.txt`` with their line numbers, and notes on what was left out.
 
-    Lines of a code fence are left out, and numbers that count the lines. Raises PromptFileError for JSON.
+    Lines that are no prompts are left out, such as those of a code fence, and numbers before all prompts.
+    Raises PromptFileError for JSON, a table, and prompts that go over several lines.
     """
     check_is_no_json(text)
-    lines, notes = prompt_lines(text), list[str]()
-    entries = [(number, line) for number, line in lines if not FENCE.fullmatch(line)]
-    if len(entries) < len(lines):
-        notes.append("left out the code fence around the list")
+    entries, notes = prompt_lines(text), list[str]()
+    for pattern, what in _BETWEEN_PROMPTS:
+        kept = [entry for entry in entries if not pattern.fullmatch(entry[1])]
+        if kept and len(kept) < len(entries):
+            entries = kept
+            notes.append(f"left out {what}")
+    if len(entries) > 1:
+        _check_is_prompt_a_line(entries)
     marks = [MARKER.match(line) for _, line in entries]
-    counted = [mark["number"] for mark in marks if mark]
-    if len(entries) > 1 and counted == [str(number) for number in range(1, len(entries) + 1)]:
+    counted = [int(mark["number"]) for mark in marks if mark and mark["number"]]
+    if len(entries) == len(counted) > 1 and all(one < other for one, other in pairwise(counted)):
         notes.append("left out the numbers before the prompts")
         entries = [
             (number, line[mark.end() :]) for (number, line), mark in zip(entries, marks, strict=True) if mark
@@ -78,9 +111,28 @@ def list_entries(text: str) -> tuple[list[tuple[int, str]], tuple[str, ...]]:
     return entries, tuple(notes)
 
 
+def _check_is_prompt_a_line(entries: Sequence[tuple[int, str]]) -> None:
+    """Raise PromptFileError for a table, and for paragraphs whose lines run on."""
+    if _TABLE.fullmatch(entries[0][1]):
+        raise not_meant("the list is a table", "keep only the prompts, one on each line")
+    pairs = list(pairwise(entries))
+    unbroken = [line for (number, line), (following, _) in pairs if following == number + 1]
+    if 0 < len(unbroken) < len(pairs) and all(map(_RUNS_ON.search, unbroken)):
+        raise not_meant("the prompts of the list go over several lines", "write each prompt on one line")
+
+
 def one_prompt(text: str, name: str) -> str:
     """Return the whole text as one prompt. Raises PromptFileError if it is a list of prompts, or JSON."""
     lines = [line for _, line in prompt_lines(text)]
+    stem = name.rsplit("/", 1)[-1][: -len(".txt")].removesuffix(".ready")
+    check_is_one_prompt(lines, f"name the file {stem}.list.txt")
+    if len(lines) > 1 and all(map(QUOTED.match, lines)):  # the first mark is left out later, with a note
+        lines[1:] = [QUOTED.sub("", line) for line in lines[1:]]
+    return " ".join(lines)
+
+
+def check_is_one_prompt(lines: Sequence[str], remedy: str) -> None:
+    """Raise PromptFileError if lines look like several prompts, or like JSON; ``remedy`` for several."""
     bare = [line for line in lines if line.strip(INVISIBLE) and not FENCE.fullmatch(line)]
     check_is_no_json(" ".join(bare))
     # A line that has only parameters belongs to the prompt above it.
@@ -88,31 +140,30 @@ def one_prompt(text: str, name: str) -> str:
     if with_parameters > 1:
         raise not_meant(
             f"{with_parameters} lines have parameters, so this looks like a list of prompts",
-            f"name the file {_list_name(name)}, or put the parameters of one prompt on one line",
+            f"{remedy}, or put the parameters of one prompt on one line",
         )
-    _check_is_no_list(bare, _list_name(name))
-    return " ".join(lines)
+    if len(bare) > 1 and (count := _prompts_in(bare)) > 1:
+        raise not_meant(
+            f"the lines look like {count} prompts",
+            f"{remedy}, or end the lines of one prompt with commas",
+        )
 
 
-def _list_name(name: str) -> str:
-    stem = name.rsplit("/", 1)[-1][: -len(".txt")]
-    return stem.removesuffix(".ready") + ".list.txt"
-
-
-def _check_is_no_list(lines: Sequence[str], name: str) -> None:
-    """Raise PromptFileError if the lines of a ``.txt`` look like several prompts; ``name``: as a list."""
-    if len(lines) < 2:
-        return
-    joints = list(pairwise(lines))
-    if _is_wrapped(lines):
-        return
+def _prompts_in(lines: Sequence[str]) -> int:
+    """Return how many prompts the lines of a text look like: one, or more."""
+    rules = sum(map(bool, map(_RULE.fullmatch, lines[1:-1])))
+    if rules:
+        return rules + 1
+    words = list(dropwhile(_LINKS.fullmatch, lines)) or lines
+    labels = [found["label"].lower() for line in lines if (found := _FIELD.match(line))]
+    if _is_wrapped(lines) or (len(labels) > 1 and len(set(labels)) == len(labels)):
+        return 1
+    joints = list(pairwise(words))
     marked = sum(1 for line in lines if MARKER.match(line) or _LABEL.match(line))
     joined = sum(1 for line, following in joints if _runs_on(line, following))
     if marked == len(lines) or (marked < 2 and joined * 2 < len(joints)) or _is_headed(lines, marked):
-        raise not_meant(
-            f"the file has {len(lines)} lines that look like {len(lines)} prompts",
-            f"name it {name} for a prompt on each line, or end the lines of one prompt with commas",
-        )
+        return sum(not line.startswith("--") for line in lines)
+    return 1
 
 
 def _is_headed(lines: Sequence[str], marked: int) -> bool:

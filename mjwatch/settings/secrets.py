@@ -1,4 +1,4 @@
-"""The keys: token, guild id and channel id, from systemd credentials, key files or the environment."""
+"""The keys: token, ids and Apprise's addresses, from systemd credentials, key files or the environment."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from hmac import compare_digest
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from mjwatch.errors import ConfigError
-from mjwatch.settings.values import is_snowflake
+from mjwatch.settings.values import is_apprise_url, is_snowflake
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 TOKEN_FILE = "authToken.key"
 GUILD_FILE = "API_guild_id.key"
 CHANNEL_FILE = "API_channel_id.key"
+APPRISE_FILE = "apprise.key"
+"""Apprise's addresses, one a line; a line that begins with # is a comment."""
 
 DIRECT_MESSAGES = "@me"
 
@@ -58,11 +60,20 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The account and its channel. ``guild_id`` is None in the direct messages with the bot."""
+    """The account and its channel. ``guild_id`` is None in the direct messages with the bot.
+
+    ``apprise``: the addresses that get notifications through Apprise.
+    """
 
     token: Secret
     guild_id: str | None
     channel_id: str
+    apprise: tuple[Secret, ...] = ()
+
+    def secrets(self) -> list[str]:
+        """Return every text that nobody may see: the token, the addresses, and the passwords in them."""
+        urls = [url.reveal() for url in self.apprise]
+        return [self.token.reveal(), *urls, *(word for url in urls for word in passwords_in(url))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +90,13 @@ _TOKEN_SOURCE = _Source((TOKEN_FILE, "token"), (TOKEN_FILE,), "MJWATCH_TOKEN", s
 _GUILD_FILES = (GUILD_FILE, "DiscordServerID.key")
 _GUILD_SOURCE = _Source((*_GUILD_FILES, "guild_id"), _GUILD_FILES, "MJWATCH_GUILD_ID")
 _CHANNEL_SOURCE = _Source((CHANNEL_FILE, "channel_id"), (CHANNEL_FILE,), "MJWATCH_CHANNEL_ID")
-_SOURCES = {"token": _TOKEN_SOURCE, "guild_id": _GUILD_SOURCE, "channel_id": _CHANNEL_SOURCE}
+_APPRISE_SOURCE = _Source((APPRISE_FILE,), (APPRISE_FILE,), "", secret=True)
+_SOURCES = {
+    "token": _TOKEN_SOURCE,
+    "guild_id": _GUILD_SOURCE,
+    "channel_id": _CHANNEL_SOURCE,
+    "apprise": _APPRISE_SOURCE,
+}
 
 
 def read_keys(folder: Path, environ: Mapping[str, str] = os.environ) -> Keys:
@@ -102,9 +119,42 @@ def read_keys(folder: Path, environ: Mapping[str, str] = os.environ) -> Keys:
         if guild not in (None, address_guild or DIRECT_MESSAGES):
             problems.append(_contradiction(folder, guild, address_guild))
         guild = address_guild
+    apprise = attempt(lambda folder, environ: "\n".join(read_apprise(folder, environ))) or ""
     if problems or token is None or channel is None:
         raise ConfigError.together(problems)
-    return Keys(Secret(token), None if guild == DIRECT_MESSAGES else guild, channel)
+    urls = tuple(map(Secret, apprise.splitlines()))
+    return Keys(Secret(token), None if guild == DIRECT_MESSAGES else guild, channel, urls)
+
+
+def read_apprise(folder: Path, environ: Mapping[str, str] = os.environ) -> list[str]:
+    """Return the addresses in the credential or the key file. Raise ConfigError, which shows none of them."""
+    text, origin = _first(_APPRISE_SOURCE, folder, environ)
+    urls = []
+    for number, line in enumerate(text.split("\n"), 1):
+        url = line.strip()
+        if not url or url.startswith("#"):
+            continue
+        if not is_apprise_url(url):
+            raise ConfigError(
+                f"line {number} of {origin} is not an address for Apprise",
+                "each line is one address, such as ntfys://host/topic",
+            )
+        urls.append(url)
+    return urls
+
+
+SHORTEST_PASSWORD = 4
+"""Characters; a shorter one would hide parts of plain words in the log."""
+
+
+def passwords_in(url: str) -> list[str]:
+    """Return the password in an address, if it has one, as written there and as meant."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return []
+    password = parts.password or ""
+    return [word for word in {password, unquote(password)} if len(word) >= SHORTEST_PASSWORD]
 
 
 def origins(folder: Path, environ: Mapping[str, str] = os.environ) -> dict[str, str]:

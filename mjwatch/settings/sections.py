@@ -8,17 +8,21 @@ from typing import TYPE_CHECKING
 
 from mjwatch.settings.values import (
     address,
+    apprise_urls,
     choice,
+    day_spans,
     discord_id,
     flag,
     folder,
     hosts,
+    metrics_file,
     number,
     program,
     setting,
     some_of,
     webhook,
     whole,
+    whole_or_none,
 )
 
 if TYPE_CHECKING:
@@ -68,6 +72,11 @@ class OutboxSettings:
         True,
         flag(),
         "Maintain a gallery of all jobs in the outbox: index.html, for a browser, on any machine.",
+    )
+    heartbeat: int = setting(
+        5,
+        whole(0, 1440),
+        "Minutes after which status.json is written again, which shows that mjwatch is alive. 0: never.",
     )
 
 
@@ -131,6 +140,16 @@ class PaceSettings:
         whole(0, 1_000_000),
         "Most submissions in any 24 hours, without those that certainly did not run. 0 means no limit.",
     )
+    run_between: tuple[str, ...] = setting(
+        (),
+        day_spans(),
+        'Send prompts at these local times only, such as ["22:00-07:00"]; [] means always.',
+    )
+    urgent_priority: int | None = setting(
+        None,
+        whole_or_none(-1_000_000, 1_000_000),
+        'Jobs of this priority or higher are sent at any time of the day; "" means none.',
+    )
     min_fast_hours: float = setting(
         0.0,
         number(0, 10_000),
@@ -172,10 +191,29 @@ class NotifySettings:
         "An address that gets the same as JSON by POST; https, or http on this machine.",
         shown=False,
     )
+    apprise: tuple[str, ...] = setting(
+        (),
+        apprise_urls(),
+        "Addresses for Apprise. They contain passwords: the file apprise.key in the keys' folder is safer.",
+        shown=False,
+    )
+    attach: bool = setting(False, flag(), "Send a done job's first picture through Apprise, too.")
     on: tuple[str, ...] = setting(
         ("done", "failed", "needs_person"),
         some_of("done", "failed", "needs_person"),
         "When to notify: pictures are ready; a job has failed; mjwatch waits for a person.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsSettings:
+    """``[metrics]``: figures for Prometheus."""
+
+    textfile: str = setting(
+        "",
+        metrics_file(),
+        "A file such as mjwatch.prom in the folder of the node exporter's textfile collector. See"
+        " docs/how-to/metrics.md.",
     )
 
 
@@ -199,4 +237,5 @@ SECTIONS: Mapping[str, type] = {
     "midjourney": MidjourneySettings,
     "pace": PaceSettings,
     "notify": NotifySettings,
+    "metrics": MetricsSettings,
 }

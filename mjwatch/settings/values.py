@@ -21,6 +21,7 @@ T = TypeVar("T")
 _HOST = re.compile(r"([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _USERINFO = re.compile(r"//[^/@]*@")
+_DAY_SPAN = re.compile(r" *([0-9]|[01][0-9]|2[0-3]):([0-5][0-9]) *- *([0-9]|[01][0-9]|2[0-4]):([0-5][0-9]) *")
 _MOST_SHOWN_TEXT = 60
 
 
@@ -63,6 +64,38 @@ def whole(low: int, high: int) -> ValueKind:
     return ValueKind(f"a whole number from {low} to {high}", read)
 
 
+def whole_or_none(low: int, high: int) -> ValueKind:
+    """Return the kind of a whole number from ``low`` to ``high``; "" means none and becomes None."""
+    number_kind = whole(low, high)
+
+    def read(value: object) -> int | None:
+        return None if value == "" else number_kind.read(value)
+
+    return ValueKind(f'{number_kind.wanted}, or "" for none', read)
+
+
+def day_spans() -> ValueKind:
+    """Return the kind of one or more spans of the day, as ``("22:00-07:00", …)``."""
+
+    def read(value: object) -> tuple[str, ...]:
+        spans = [value] if isinstance(value, str) else value
+        if not isinstance(spans, list):
+            raise ValueError
+        return tuple(map(_day_span, spans))
+
+    return ValueKind('spans of the day such as "22:00-07:00" or ["22:00-07:00", "12:00-13:00"]', read)
+
+
+def _day_span(value: object) -> str:
+    match = _DAY_SPAN.fullmatch(_text(value))
+    if match is None:
+        raise ValueError
+    start, end = (f"{int(hour):02}:{minute}" for hour, minute in (match.groups()[:2], match.groups()[2:]))
+    if start == end or end > "24:00":
+        raise ValueError
+    return f"{start}-{end}"
+
+
 def flag() -> ValueKind:
     """Return the kind of true or false."""
 
@@ -95,6 +128,18 @@ def folder() -> ValueKind:
         return Path(text)
 
     return ValueKind("a folder's path in quotes, absolute, from ~/ or relative to this file", read)
+
+
+def metrics_file() -> ValueKind:
+    """Return the kind of a file's path, or "": the node exporter reads only names that end in .prom."""
+    in_folder = folder()
+
+    def read(value: object) -> str:
+        if value != "" and in_folder.read(value).suffix != ".prom":
+            raise ValueError
+        return str(value)
+
+    return ValueKind('a path in quotes that ends in .prom, or "" for none', read)
 
 
 def address(*schemes: str, optional: bool = False) -> ValueKind:
@@ -134,6 +179,25 @@ def webhook() -> ValueKind:
 
     wanted = 'an address that starts with https:// (http:// on this machine only), or "" for none'
     return ValueKind(wanted, read, secret=True)
+
+
+def apprise_urls() -> ValueKind:
+    """Return the kind of a list of Apprise's addresses, which contain passwords and keys."""
+
+    def read(value: object) -> tuple[str, ...]:
+        if not isinstance(value, list):
+            raise ValueError
+        urls = tuple(_text(item).strip() for item in value)
+        if not all(is_apprise_url(url) for url in urls):
+            raise ValueError
+        return urls
+
+    return ValueKind('a list of Apprise\'s addresses, such as ["ntfys://host/topic"]', read, secret=True)
+
+
+def is_apprise_url(text: str) -> bool:
+    """Return whether this may be an address for Apprise, which knows the schemes."""
+    return re.fullmatch(r"[A-Za-z0-9]+://[\x21-\U0010ffff]+", text) is not None
 
 
 def is_this_machine(host: str) -> bool:
@@ -255,6 +319,8 @@ def render_table(name: str, section: type, values: Mapping[str, object]) -> str:
 
 def toml_value(value: object) -> str:
     """Return a setting's value as TOML."""
+    if value is None:
+        return '""'
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):

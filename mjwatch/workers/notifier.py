@@ -1,4 +1,4 @@
-"""Notifications to a program and a web address, in a thread of their own, so that no job waits."""
+"""Notifications to a program, a web address and Apprise, in a thread of their own, so that no job waits."""
 
 from __future__ import annotations
 
@@ -7,28 +7,30 @@ import json
 import logging
 import os
 import queue
-import signal
-import subprocess
-import tempfile
 import threading
 import time
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from mjwatch.discord.allowed_hosts import host_of
 from mjwatch.discord.http import Transport
+from mjwatch.effects import Notification, SendNotification
 from mjwatch.errors import ConfigError, HookError, WireError
 from mjwatch.host.log import LogOnce
+from mjwatch.host.platform import require_library
 from mjwatch.host.redaction import Redaction
 from mjwatch.outbox.manifest import FILE_NAME, iso
 from mjwatch.version import __version__
+from mjwatch.workers.apprise_hook import AppriseDelivery, TryAgainError
+from mjwatch.workers.programs import STOP_INTERVAL, Ended, run_program
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from requests import Response
 
-    from mjwatch.effects import SendNotification
+    from mjwatch.config import Config
+    from mjwatch.settings.secrets import Keys, Secret
     from mjwatch.settings.sections import NotifySettings
 
 log = logging.getLogger("mjwatch.hooks")
@@ -43,10 +45,7 @@ WEBHOOK_LIMIT = 30.0
 """Seconds for one request to the web address."""
 
 RETRY_DELAYS = (1.0, 5.0, 20.0)
-"""Seconds between the attempts to reach the web address."""
-
-STOP_INTERVAL = 0.5
-"""Seconds within which a running program ends when mjwatch ends."""
+"""Seconds between the attempts to reach the web address, or an address of Apprise's."""
 
 _HIDDEN_VARIABLES = frozenset(
     {"MJWATCH_TOKEN", "CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"}
@@ -65,14 +64,19 @@ class Notifier:
         settings: NotifySettings,
         outbox: Path,
         *,
+        apprise: Sequence[Secret] = (),
         proxy: str = "",
         redaction: Redaction | None = None,
         environ: Mapping[str, str] = os.environ,
         program_limit: float = PROGRAM_LIMIT,
         pauses: tuple[float, ...] = RETRY_DELAYS,
     ) -> None:
-        """``proxy`` is as for Discord; ``program_limit`` and ``pauses`` are in seconds."""
+        """``proxy`` is as for Discord; ``program_limit`` and ``pauses`` are in seconds. Raise ConfigError."""
+        if apprise:
+            require_library("apprise", "apprise", "[notify] apprise")
         self._settings = settings
+        self._apprise = apprise
+        self._proxy = proxy
         self._outbox = outbox
         self._redaction = redaction or Redaction(())
         self._environ = {key: value for key, value in environ.items() if key not in _HIDDEN_VARIABLES}
@@ -80,7 +84,7 @@ class Notifier:
         self._pauses = pauses
         self._transport = Transport(proxy=proxy, timeout=(10.0, 10.0), deadline=WEBHOOK_LIMIT)
         self._waiting: queue.Queue[SendNotification | None] = queue.Queue(QUEUE_LIMIT)
-        self._unreachable = False
+        self._unreachable: set[str] = set()
         self._stopping = threading.Event()
         self._failures, self._drops = LogOnce(time.monotonic), LogOnce(time.monotonic)
         self._thread = threading.Thread(target=self._run, name="hooks", daemon=True)
@@ -91,9 +95,18 @@ class Notifier:
 
     def put(self, notification: SendNotification) -> None:
         """Queue a notification, if it is enabled, and return at once; any thread may call it."""
-        has_hook = bool(self._settings.exec or self._settings.webhook)
-        if has_hook and notification.news in self._settings.on:
+        if any(self._hooks(notification)) and notification.news in self._settings.on:
             self._put(notification)
+
+    def test(self) -> dict[str, str]:
+        """Send a test once through every hook, in this thread, instead of ``start``.
+
+        Return what went wrong by hook, "" if nothing.
+        """
+        notification = SendNotification(Notification.TEST, time.time(), "This is a test.")
+        self._pauses = ()
+        with contextlib.closing(self._transport):
+            return {name: _error_of(deliver) for name, deliver in self._hooks(notification)}
 
     def stop(self, patience: float) -> None:
         """End the thread after the waiting notifications, or after ``patience`` seconds; kill a program."""
@@ -125,89 +138,89 @@ class Notifier:
             except Exception:  # the top of a thread: one failure must not keep back later notifications
                 log.exception("a hook failed with an unexpected error")
 
-    def _deliver(self, notification: SendNotification) -> None:
-        errors = []
+    def _hooks(self, notification: SendNotification) -> Iterator[tuple[str, Callable[[], None]]]:
+        """Yield the name of each hook, and what delivers the notification by it or raises an error."""
         if self._settings.exec:
-            errors += _error_of(lambda: self._run_program(notification))
+            yield "exec", lambda: self._run_hook(notification)
         if self._settings.webhook:
-            errors += _error_of(lambda: self._post(notification))
+            yield "webhook", lambda: self._try("webhook", lambda: self._post(notification))
+        if self._apprise:
+            attach = self._settings.attach
+            delivery = AppriseDelivery(
+                self._apprise, notification, self._outbox, self._run_apprise, attach=attach
+            )
+            yield "apprise", lambda: self._try("apprise", delivery.attempt)
+
+    def _deliver(self, notification: SendNotification) -> None:
+        errors = [error for _, deliver in self._hooks(notification) if (error := _error_of(deliver))]
         for error in errors:
             if self._failures.is_due(error):
                 log.warning("%s", error)
         if not errors:
             self._failures.reset()
 
+    def _try(self, hook: str, attempt: Callable[[], None]) -> None:
+        """Try a few times if that may help; after a series of failures only once for each notification."""
+        for pause in (*(() if hook in self._unreachable else self._pauses), None):
+            try:
+                attempt()
+            except TryAgainError as error:
+                if pause is None or self._stopping.wait(pause):
+                    self._unreachable.add(hook)
+                    raise HookError(error.message) from None
+            else:
+                self._unreachable.discard(hook)
+                return
+
     # ---- the program
 
-    def _run_program(self, notification: SendNotification) -> None:
+    def _run_hook(self, notification: SendNotification) -> None:
         name = self._settings.exec[0]
-        with tempfile.TemporaryFile() as stderr:
-            try:
-                process = subprocess.Popen(
-                    self._settings.exec,
-                    env=self._environ | _environment(notification, self._outbox),
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=stderr,
-                    start_new_session=True,
-                )
-            except OSError as error:
-                raise HookError(f"the hook {name} can't be run: {error.strerror}") from None
-            with process:
-                code = self._wait(process)
-            if code is None:
-                raise HookError(f"the hook {name} was stopped after {self._limit:.0f} s")
-            if code != 0:
-                raise HookError(f"the hook {name} ended with code {code}{self._last_line(stderr)}")
+        environ = self._environ | _environment(notification, self._outbox)
+        try:
+            ended = run_program(self._settings.exec, environ, limit=self._limit, stopping=self._stopping)
+        except OSError as error:
+            raise HookError(f"the hook {name} can't be run: {error.strerror}") from None
+        if ended.code is None:
+            raise HookError(f"the hook {name} was stopped after {self._limit:.0f} s")
+        if ended.code != 0:
+            raise HookError(f"the hook {name} ended with code {ended.code}{self._last_line(ended.output)}")
 
-    def _wait(self, process: subprocess.Popen[bytes]) -> int | None:
-        """Return the exit code; None if the program was killed, at the time limit or mjwatch's end."""
-        end = time.monotonic() + self._limit
-        while not self._stopping.is_set() and (left := end - time.monotonic()) > 0:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                return process.wait(min(left, STOP_INTERVAL))
-        _kill(process)
-        return None
-
-    def _last_line(self, stderr: IO[bytes]) -> str:
+    def _last_line(self, text: str) -> str:
         """Return the last line that a program wrote to standard error, for the log."""
-        size = stderr.seek(0, os.SEEK_END)
-        stderr.seek(max(0, size - 4096))
-        lines = stderr.read().decode("utf-8", "replace").split("\n")
-        last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+        last = next((line.strip() for line in reversed(text.split("\n")) if line.strip()), "")
         return f": {self._redaction.redacted(last)[:_MOST_ERROR_TEXT]}" if last else ""
+
+    def _run_apprise(self, command: Sequence[str], order: bytes) -> Ended:
+        proxies = dict.fromkeys(("http_proxy", "https_proxy"), self._proxy) if self._proxy else {}
+        environ = self._environ | proxies
+        return run_program(command, environ, limit=self._limit, stopping=self._stopping, stdin=order)
 
     # ---- the web address
 
     def _post(self, notification: SendNotification) -> None:
-        """Try a few times if that may help; after a series of failures only once for each notification."""
-        for pause in (*(() if self._unreachable else self._pauses), None):
-            try:
-                self._post_once(notification)
-            except _TryAgainError as error:
-                if pause is None or self._stopping.wait(pause):
-                    self._unreachable = True
-                    raise HookError(error.message) from None
-            else:
-                self._unreachable = False
-                return
-
-    def _post_once(self, notification: SendNotification) -> None:
         host = host_of(self._settings.webhook)
         body = json.dumps(payload(notification)).encode()
         headers = {"Content-Type": "application/json"}
         try:
             response = self._transport.send("POST", self._settings.webhook, data=body, headers=headers)
         except WireError as error:
-            raise _TryAgainError(f"the webhook can't be reached: {error.message}") from None
+            raise TryAgainError(f"the webhook can't be reached: {error.message}") from None
         except ConfigError as error:
             raise HookError(f"the webhook can't be reached: {error}") from None
         with response:
             _check_answer(response, host)
 
 
-class _TryAgainError(HookError):
-    """The request failed, but may succeed soon."""
+def notifier_of(config: Config, keys: Keys) -> Notifier:
+    """Return the notifier of this configuration. Raise ConfigError if a library for it is missing."""
+    return Notifier(
+        config.notify,
+        config.outbox.path,
+        apprise=keys.apprise,
+        proxy=config.discord.proxy,
+        redaction=Redaction([*keys.secrets(), config.notify.webhook]),
+    )
 
 
 def payload(notification: SendNotification) -> dict[str, Any]:
@@ -245,14 +258,14 @@ def _plain(text: str) -> str:
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
-def _error_of(deliver: Callable[[], None]) -> list[str]:
+def _error_of(deliver: Callable[[], None]) -> str:
     try:
         deliver()
     except HookError as error:
-        return [str(error)]
+        return str(error)
     except OSError as error:  # no space for its output
-        return [f"a hook can't be run: {error.strerror}"]
-    return []
+        return f"a hook can't be run: {error.strerror}"
+    return ""
 
 
 def _check_answer(response: Response, host: str) -> None:
@@ -260,13 +273,4 @@ def _check_answer(response: Response, host: str) -> None:
     if 200 <= status < 300:
         return
     message = f"the webhook at {host} answered HTTP {status}"
-    raise _TryAgainError(message) if status == 429 or status >= 500 else HookError(message)
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """Kill the program and the processes that it has started, its process group (not on Windows)."""
-    with contextlib.suppress(ProcessLookupError):
-        if hasattr(os, "killpg"):
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
-            process.kill()
+    raise TryAgainError(message) if status == 429 or status >= 500 else HookError(message)

@@ -1,8 +1,4 @@
-"""Random histories: what people, Discord, Midjourney and the machine do in turn, and what must hold.
-
-The invariants: a picture goes to the prompt whose POST made it; nothing is executed twice without proof or a
-person's word; in the end every result is published, or kept back and shown as in doubt.
-"""
+"""Random histories: what people, Discord, Midjourney and the machine do in turn."""
 
 from __future__ import annotations
 
@@ -12,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from mjwatch import effects as ef
 from mjwatch import events as ev
-from mjwatch.midjourney.matching.evidence import duplicate_key
-from mjwatch.model import IN_FLIGHT, Job, Refusal, RefusalClass, State
+from mjwatch.model import Job, Refusal, RefusalClass, State
+from tests.helpers.message_shapes import CHANNEL
 from tests.model.client import Client, empty
-from tests.model.world import BotJob, World, Year, meaning
+from tests.model.promises import Promises
+from tests.model.world import BotJob, World, Year
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,16 +43,10 @@ class History:
         self.story: list[str] = [f"seed {seed}: {self.world.year}"]
         self.counts = Counter() if counts is None else counts
         self.client = Client(journal, self.world)
-        self.client.on_result = self._check_result
-        self.retries: Counter[str] = Counter()
-        self.cancelled: set[str] = set()
-        self.given_up: set[str] = set()
-        """The nonces of attempts after which a person had the job sent again, whatever came of them."""
-        self.confused: set[str] = set()
-        """Prompts, as ``meaning`` has them, of which a job has the picture of an equal one run by hand."""
+        self.promises = Promises(self.client, self.world, self.counts)
         self._told: dict[str, str] = {}
         self.prompts = self.rng.choice([PROMPTS, FEW, FEW[:1]])
-        self.hidden = self.was_hidden = False
+        self.hidden = False
         self.steps = self._weighted()
 
     def _weighted(self) -> list[Callable[[], None]]:
@@ -75,6 +66,8 @@ class History:
             (self._wait_for_limit, self.rng.choice([0, 1, 2])),
             (self._person_acts, 4),
             (self._hide_history, self.rng.choice([0, 0, 1])),
+            (self._outage, self.rng.choice([0, 0, 1, 2])),
+            (self._deafen, self.rng.choice([0, 0, 0, 1])),
         ]
         return [step for step, weight in weights for _ in range(weight)]
 
@@ -86,11 +79,11 @@ class History:
                 self.rng.choice(self.steps)()
                 self.world.now += self.rng.choice([0.01, 0.3, 2.0])
             self._end()
-            self._check_end()
+            self.promises.check_end()
             if self.rng.random() < 0.5:
                 self._settle_all()
                 self._end()
-                self._check_end()
+                self.promises.check_end()
         except AssertionError as error:
             raise ViolationError("\n".join([*self.story, f"VIOLATION: {error}"])) from error
 
@@ -139,14 +132,14 @@ class History:
             self._retry(self.rng.choice(doubtful))
         elif jobs and self.rng.random() < 0.08:
             job = self.rng.choice(jobs)
-            self.cancelled.add(job.id)
+            self.promises.cancelled.add(job.id)
             self.client.cancel(job)
             self.tell(f"cancel: {job.id}")
 
     def _settle_held(self, message_id: str) -> None:
         """A person looks at the picture and says whose it is."""
         made = self.world.truth[message_id]
-        owners = [job for job in self.client.jobs() if made in self._made_by(job)]
+        owners = [job for job in self.client.jobs() if made in self.promises.made_by(job)]
         if not owners:
             self.client.dismiss(message_id)
             self.tell(f"dismissed: {message_id[-6:]} of {made}")
@@ -163,8 +156,8 @@ class History:
                 self._retry(job)
 
     def _retry(self, job: Job) -> None:
-        self.retries[job.id] += 1
-        self.given_up |= set(job.nonces)
+        self.promises.retries[job.id] += 1
+        self.promises.given_up |= set(job.nonces)
         self.client.retry(job)
         self.tell(f"retry: {job.id}")
 
@@ -202,7 +195,7 @@ class History:
             made.steps.popleft()
         for _ in range(self.rng.choice([0, 0, 1, 2])):
             self._advance(made)
-        self._check_money(job)
+        self.promises.check_money(job)
 
     # ---- the bot, the gateway, the history
 
@@ -236,6 +229,28 @@ class History:
             self.client.identify(same_id=same_id)
             self.tell("new session" + (" with the old id" if same_id else ""))
 
+    def _outage(self) -> None:
+        """The session dies, the bot goes on with what it has and gets, and a new session begins."""
+        if self.client.connected:
+            self.client.disconnect()
+        self.world.session = None
+        self.tell("outage")
+        if self.rng.random() < 0.5:
+            self._by_hand()
+        for _ in range(self.rng.randint(1, 8)):
+            self._advance_bot()
+            self.world.now += 0.3
+        self.client.identify()
+        self.tell("new session")
+
+    def _deafen(self) -> None:
+        """The gateway stops sending the channel's messages (nobody is subscribed to the guild), or starts."""
+        self.world.deaf = not self.world.deaf
+        self.tell("channel silent" if self.world.deaf else "channel heard")
+        if not self.world.deaf and self.world.messages:
+            last = {"id": CHANNEL, "last_message_id": max(self.world.messages, key=int)}
+            self.world.say("PASSIVE_UPDATE_V1", {"channels": [last]})
+
     def _restart(self) -> None:
         effect = self.client.take(ef.Submit)
         if effect is not None and self.rng.random() < 0.5:
@@ -252,7 +267,7 @@ class History:
 
     def _hide_history(self) -> None:
         self.hidden = not self.hidden
-        self.was_hidden = True
+        self.promises.was_hidden = True
         self.tell("history hidden" if self.hidden else "history readable")
 
     def _answer_history(self) -> None:
@@ -303,7 +318,7 @@ class History:
 
     def _end(self) -> None:
         """Let everything come to its end: the network works, the bot ends its jobs, many hours pass."""
-        self.hidden = False
+        self.hidden = self.world.deaf = False
         self.story.append("--- the end: all works again")
         for turn in range(STEPS_OF_THE_END):
             if not self.client.connected:
@@ -345,68 +360,3 @@ class History:
         open_jobs = [job for job in self.client.jobs() if job.open]
         waits = self.client.channel.waits_for_person
         return not self.world.pending() and all(waits(job) for job in open_jobs)
-
-    # ---- what must hold
-
-    def _made_by(self, job: Job) -> list[BotJob]:
-        return [self.world.owners[nonce] for nonce in job.nonces if nonce in self.world.owners]
-
-    def _check_money(self, job: Job) -> None:
-        present = self.client.engine.job(job.id) or job
-        rendered = [made for made in self._made_by(present) if made.fate != "refused"]
-        allowed = 1 + self.retries[job.id]
-        assert len(rendered) <= allowed, f"{job.id} was executed {len(rendered)} times"
-
-    def _check_result(self, job: Job) -> None:
-        result = job.result
-        assert result is not None
-        made = self.world.truth[result.message_id]
-        if made in self._made_by(job):
-            self.counts[f"matched by {result.matched_by}"] += 1
-            return
-        if meaning(made.prompt) == meaning(job.prompt.text) in self.confused:
-            self.counts["an equal prompt after one that nothing told apart"] += 1
-            return
-        if self.was_hidden and made.owner is None and meaning(made.prompt) == meaning(job.prompt.text):
-            self.counts["an equal prompt by hand while the history was hidden"] += 1
-            self.confused.add(meaning(job.prompt.text))
-            return
-        if self._can_not_be_told_apart(made, job):
-            self.counts["an equal prompt by hand that nothing told apart"] += 1
-            self.confused.add(meaning(job.prompt.text))
-            return
-        text = f"{job.id} {job.prompt.text!r} got the picture of {made} by {result.matched_by}"
-        self.client.broken = self.client.broken or text
-
-    def _can_not_be_told_apart(self, made: BotJob, job: Job) -> bool:
-        """Return whether nothing that mjwatch was given says that this result is not the job's.
-
-        A person ran the same prompt by hand, its start had no name that was heard, and nothing was heard of
-        what became of the job itself, or it was moderated, which nothing says.
-        """
-        own = [other for other in self._made_by(job) if other.fate not in {"refused", "moderated"}]
-        is_equal = meaning(made.prompt) == meaning(job.prompt.text)
-        if made.owner is not None or made.pressed is not None or not is_equal:
-            return False
-        heard_of_own = any({"start", "final"} & other.shown for other in own)
-        return "name" not in made.shown and not heard_of_own
-
-    def _check_end(self) -> None:
-        held = set(self.client.held())
-        sent = [job for job in self.client.jobs() if job.state in {State.IN_DOUBT, State.RUNNING}]
-        blocked = {duplicate_key(job) for job in sent}
-        for job in self.client.jobs():
-            self.counts[f"ended {job.state}"] += 1
-            assert job.state not in IN_FLIGHT, f"{job!r} is in flight for ever"
-            is_blocked = duplicate_key(job) in blocked
-            assert job.state is not State.QUEUED or is_blocked, f"{job!r} is queued for ever"
-            if job.id in self.cancelled and job.state is State.CANCELLED:
-                continue  # given up by a person, after Midjourney was silent for too long
-            made_last = [made for made in self._made_by(job) if made.nonce not in self.given_up]
-            ended = [made for made in made_last if made.final_id is not None]
-            if not ended or job.state is State.DONE:
-                continue
-            is_held = any(made.final_id in held for made in ended)
-            not_given = self.was_hidden and not any("final" in made.shown for made in ended)
-            assert job.state is State.IN_DOUBT and (is_held or not_given), f"the result of {job!r} is lost"
-            self.counts["held" if is_held else "in doubt because the history was hidden"] += 1

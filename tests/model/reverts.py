@@ -6,7 +6,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
+from mjwatch import events as ev
 from mjwatch.discord.stream_position import StreamPosition
+from mjwatch.midjourney import tracker
 from mjwatch.midjourney.channel import Channel
 from mjwatch.midjourney.matching import evidence, foreign_jobs, matcher, similarity
 from mjwatch.midjourney.matching.evidence import not_newer
@@ -35,6 +37,14 @@ def _tells_apart(self: Channel, job: Job) -> bool:
     return job.job_uuid is not None or (self.tracker.references_seen and job.message_id is not None)
 
 
+_attempt_ends = Channel.attempt_ends
+
+
+def _attempt_ends_with_its_job(self: Channel, job: Job, after: Job, event: ev.JobEvent) -> None:
+    if not isinstance(event, ev.RetryRequested):
+        _attempt_ends(self, job, after, event)
+
+
 REVERTS: dict[str, tuple[Any, str, Any]] = {
     "parameters": (similarity, "_parameters_differ", lambda left, right: False),
     "older": (evidence, "_older_than", lambda message_id, job: not_newer(message_id, job.anchor)),
@@ -46,6 +56,8 @@ REVERTS: dict[str, tuple[Any, str, Any]] = {
     "own start": (matcher, "_update", lambda waiting, job_id, _: waiting.pop(job_id, None)),
     "generation": (StreamPosition, "is_present", _same_id),
     "news": (ShownMessages, "has_news", lambda *_: True),
+    "wrong start": (tracker, "_wrong_starts", lambda message, jobs: []),
+    "given up": (Channel, "attempt_ends", _attempt_ends_with_its_job),
     "stored": (Channel, "is_unstored", False),
 }
 """By name: what is replaced in which module or class, and by what."""

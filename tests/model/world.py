@@ -127,6 +127,8 @@ class World:
         self.session: Session | None = None
         self.hears: Callable[[], None] = lambda: None
         """Called after each dispatch."""
+        self.deaf = False
+        """Whether the gateway sends nothing of the channel's messages; events of interactions still come."""
         self.owners: dict[str, BotJob] = {}
         self._last_id = 0
 
@@ -267,7 +269,7 @@ class World:
 
     def say(self, name: str, data: dict[str, Any]) -> None:
         """Dispatch to the session, if one lives."""
-        if self.session is not None:
+        if self.session is not None and not (self.deaf and name.startswith("MESSAGE_")):
             self.session.log.append((name, data))
             self.hears()
 

@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 from mjwatch.pictures.split import split_grid
+from tests.helpers.metrics_text import samples_in
 from tests.scenarios.stage import Stage, open_stage, wait_until
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ def test_files_dropped_in_every_way_become_four_pictures_each(tmp_path: Path) ->
     elsewhere = tmp_path / "elsewhere.txt"
     elsewhere.write_text("a moved lighthouse\n")
     with open_stage(tmp_path / "w", "--seconds-per-job", "0.3") as stage:
+        with stage.config.open("a") as config:
+            config.write('[metrics]\ntextfile = "mjwatch.prom"\n')
         daemon = stage.start_ready()
         stage.drop("plain.txt", "a plain lighthouse\nat dawn\n")
         shutil.move(elsewhere, stage.inbox / "moved.txt")
@@ -44,6 +47,12 @@ def test_files_dropped_in_every_way_become_four_pictures_each(tmp_path: Path) ->
         wide = next(m for m in stage.manifests() if m["source"]["path"] == "clients/acme/wide.toml")
         assert wide["prompt"]["submitted"] == "a train --ar 16:9 --tile"
         assert wide["images"][0]["width"] > wide["images"][0]["height"]
+        figures = samples_in((stage.folder / "mjwatch.prom").read_bytes())
+        assert figures["mjwatch_ended_jobs"][("done",)] == 6
+        assert figures["mjwatch_submissions_last_day"] == {(): 6}
+        assert figures["mjwatch_up"] == {(): 0}
+        assert set(figures["mjwatch_disk_free_bytes"]) == {("outbox",), ("state",)}
+        assert len(figures["mjwatch_phase_seconds"]) == 12
 
 
 def test_every_file_matches_the_manifest_and_the_pictures_are_the_grids_quadrants(

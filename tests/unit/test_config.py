@@ -170,6 +170,15 @@ def test_a_missing_named_file_is_reported_with_its_name(tmp_path: Path) -> None:
         ("[pace]\nmax_per_day = 2026-01-01", 'max_per_day is "2026-01-01"'),
         ('[outbox]\nformat = "gif"', 'one of "auto", "png", "webp", "jpeg"'),
         ('[outbox]\nformat = ["png"]', 'format is ["png"]'),
+        (
+            '[pace]\nrun_between = "22-7"',
+            'run_between is "22-7", but must be spans of the day such as "22:00-',
+        ),
+        ('[pace]\nrun_between = ["07:00-07:00"]', 'run_between is ["07:00-07:00"], but must be spans'),
+        ('[pace]\nrun_between = ["07:00-24:30"]', "run_between"),
+        ("[pace]\nrun_between = [7]", "run_between is [7], but must be"),
+        ('[pace]\nurgent_priority = "high"', 'urgent_priority is "high", but must be a whole number'),
+        ("[outbox]\nheartbeat = -1", "heartbeat is -1, but must be a whole number from 0 to 1440"),
         ("[outbox]\nkeep_grid = 1", "keep_grid is 1, but must be true or false"),
         ('[outbox]\npath = ""', "path is"),
         ('[outbox]\npath = "~else/x"', "path is"),
@@ -292,6 +301,22 @@ def test_a_webhooks_address_shows_in_no_repr(tmp_path: Path) -> None:
     assert "s3cret" not in repr(load(tmp_path, '[notify]\nwebhook = "https://hooks.example.org/s3cret"'))
 
 
+def test_the_metrics_file_is_relative_to_the_configuration_and_has_the_collectors_ending(
+    tmp_path: Path,
+) -> None:
+    assert load(tmp_path, "").metrics.textfile == ""
+    found = load(tmp_path, '[metrics]\ntextfile = "exporter/mjwatch.prom"').metrics.textfile
+    assert Path(found) == tmp_path / "exporter" / "mjwatch.prom"
+    assert "must be a path in quotes that ends in .prom" in problem(tmp_path, '[metrics]\ntextfile = "m.txt"')
+
+
+@pytest.mark.parametrize("folder", ["inbox", "outbox"])
+def test_a_metrics_file_in_inbox_or_outbox_is_a_problem(tmp_path: Path, folder: str) -> None:
+    (line,) = load(tmp_path, f'[metrics]\ntextfile = "{folder}/m.prom"').folder_problems()
+    assert line.startswith("the metrics file ")
+    assert f"must not be inside the {folder} " in line
+
+
 @given(st.text(max_size=200))
 def test_any_text_gives_a_config_or_a_config_error(
     tmp_path_factory: pytest.TempPathFactory, text: str
@@ -369,6 +394,20 @@ def test_a_template_with_values_reads_back_as_these_values(tmp_path: Path) -> No
     )
     assert config.inbox.path == tmp_path / odd
     assert (config.pace.delay, config.pace.max_per_day, config.outbox.keep_grid) == (0.5, 0, False)
+
+
+@pytest.mark.parametrize(
+    ("value", "spans"),
+    [
+        ('"22:00-07:00"', ("22:00-07:00",)),
+        ('["9:30 - 12:00", "20:00-24:00"]', ("09:30-12:00", "20:00-24:00")),
+        ("[]", ()),
+    ],
+)
+def test_hours_are_one_span_or_several(tmp_path: Path, value: str, spans: tuple[str, ...]) -> None:
+    config = load(tmp_path, f'[pace]\nrun_between = {value}\nurgent_priority = ""\n')
+    assert (config.pace.run_between, config.pace.urgent_priority) == (spans, None)
+    assert load(tmp_path, "[pace]\nurgent_priority = 5\n").pace.urgent_priority == 5
 
 
 def test_importing_the_config_loads_nothing_heavy() -> None:

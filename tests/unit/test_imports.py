@@ -51,6 +51,12 @@ def test_the_command_line_loads_no_library_before_a_verb_needs_it() -> None:
     )
 
 
+def test_the_service_loads_the_libraries_of_extras_only_where_they_are_configured() -> None:
+    loaded = _loaded_after("import mjwatch.daemon")
+    assert "mjwatch.host.metrics" in loaded
+    assert loaded.isdisjoint({"apprise", "prometheus_client", "aiohttp"})
+
+
 @pytest.mark.parametrize(
     ("name", "unneeded"),
     [

@@ -15,6 +15,7 @@ from mjwatch.errors import MjwatchError
 from mjwatch.prompts.actions import ON_GRID, ON_PICTURE
 from mjwatch.prompts.commands import ask_commands
 from mjwatch.prompts.parameters import COMMON
+from mjwatch.prompts.source_text import FORCE
 from mjwatch.settings.values import did_you_mean, shown
 
 if TYPE_CHECKING:
@@ -90,7 +91,8 @@ class LineCommands:
 
     def _echo_error(self, error: MjwatchError) -> None:
         self.failed = True
-        text = advice(" - ".join(part for part in (error.message, error.hint) if part))
+        hint = error.hint.replace(FORCE, "to send it as it is, type :force before it")
+        text = advice(" - ".join(part for part in (error.message, hint) if part))
         for line in wrap(text, terminal_width()):
             typer.echo(line, err=True)
 

@@ -11,7 +11,8 @@ from mjwatch.cli.output import advice, plain, wrap
 from mjwatch.cli.progress import state_of, summary_of
 from mjwatch.client.in_process import is_answered
 from mjwatch.host.running import daemon_runs
-from mjwatch.jobs.status_text import clock, limit_text, reason
+from mjwatch.jobs.pacing import Pace
+from mjwatch.jobs.status_text import clock, limit_text, quiet_text, reason
 from mjwatch.journal.overview import overview
 from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
 from mjwatch.model import ENDED, State
@@ -96,8 +97,15 @@ class FollowedJobs:
                 if job.prompt.then and not job.open:
                     self.add(child.id for child in reader.children_of(job_id))
             runs = daemon_runs(self._config.state.path)
-            cap, command = self._config.pace.max_per_day, self._config.command()
-            facts = overview(reader, daemon=runs, max_per_day=cap, now=time.time(), command=command)
+            pace, now = Pace.of(self._config.pace), time.time()
+            facts = overview(
+                reader,
+                daemon=runs,
+                max_per_day=pace.max_per_day,
+                now=now,
+                command=self._config.command(),
+                quiet_until=pace.quiet_until(now),
+            )
             return ViewUpdate(changed, facts)
 
     def newest(self) -> list[Job]:
@@ -138,6 +146,8 @@ def service_line(facts: Mapping[str, Any], *, here: bool, now: float) -> str:
     if (limit := limit_text(facts["sending_limit"], now)) is not None:
         return plain(limit)
     jobs = facts["jobs"]
+    if facts["quiet_until"] is not None and State.QUEUED in jobs:
+        return quiet_text(facts["quiet_until"], now)
     at_work = sum(count for state, count in jobs.items() if state not in {State.QUEUED, *ENDED})
     cap = f" of {facts['max_per_day']}" if facts["max_per_day"] else ""
     parts = [

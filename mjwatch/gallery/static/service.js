@@ -2,9 +2,16 @@
 
 const service = { box: byId("service"), word: byId("service-word"), more: byId("service-more"), alert: byId("alert") };
 
+// Heartbeats without a new version after which the service counts as dead; this page looks for one now and then.
+const LOST_AFTER = 1.9;
+
+// The version of the status that is shown, and when it was written; one that came while this page was open, when it came.
+const shownStatus = { at: null, since: 0 };
+
 /** Show a status as `status.json` has it; null if there has never been one. */
 function showService(status) {
   service.box.hidden = !status;
+  if (status && status.at !== shownStatus.at) noteArrival(status.at);
   const why = status && alertOf(status);
   service.alert.hidden = !why;
   byId("alert-words").replaceChildren(...(why ?? []));
@@ -14,9 +21,29 @@ function showService(status) {
   service.more.replaceChildren(...detailsOfService(status));
 }
 
+/** Note a version. This device's clock may be wrong: it is compared with the service's clock for the first version only. */
+function noteArrival(at) {
+  shownStatus.since = shownStatus.at ? Date.now() : Math.min(Date.parse(at), Date.now());
+  shownStatus.at = at;
+}
+
+/** Return whether a service that should be running has shown no sign of life for too long. */
+function isLost({ service, at, expected_by: expectedBy }) {
+  const heartbeat = Date.parse(expectedBy ?? "") - Date.parse(at);
+  return service === "running" && Date.now() > shownStatus.since + LOST_AFTER * heartbeat;
+}
+
+/** Return why the service may be dead; null if it is not. */
+function lostText(status) {
+  if (!isLost(status)) return null;
+  return `since ${wholeFormat.format(Date.parse(status.at))}: mjwatch has died, the sync is late, or the clock of this device is wrong`;
+}
+
+const waitsForHours = (status) => queuedJobs(status) > 0 && Date.parse(status.quiet_until ?? "") > Date.now();
+
 function lightOf(status) {
   if (status.service !== "running") return "stopped";
-  if (alertOf(status) || status.sending_limit) return "held";
+  if (alertOf(status) || status.sending_limit || waitsForHours(status)) return "held";
   return runningJobs(status) ? "busy" : "idle";
 }
 
@@ -26,18 +53,26 @@ const runningJobs = (status) => Object.values(status.jobs ?? {}).reduce((sum, n)
 
 function wordOf(status) {
   if (status.service !== "running") return "Stopped";
+  if (isLost(status)) return "No sign of life";
   const counts = [];
   for (const [number, word] of [[runningJobs(status), "running"], [queuedJobs(status), "queued"], [jobsInDoubt(status), "in doubt"]]) {
     if (number) counts.push(`${number.toLocaleString()} ${word}`);
   }
-  const held = status.paused ? ["Paused"] : status.sending_limit ? ["Waiting for a limit"] : [];
-  const parts = [...held, ...counts];
+  const parts = [...heldWord(status), ...counts];
   return parts.join(" · ") || "Idle";
+}
+
+/** Return why prompts are not sent, in a list of at most one word. */
+function heldWord(status) {
+  if (status.paused) return ["Paused"];
+  if (status.sending_limit) return ["Waiting for a limit"];
+  return waitsForHours(status) ? ["Waiting for its hours"] : [];
 }
 
 /** Return what a person must attend to, and how to fix it; null if there is nothing. */
 function alertOf(status) {
   const parts = [
+    ["No sign of life", lostText(status)],
     ["Paused", status.paused, status.mend],
     ["Not connected", status.paused ? null : status.trouble],
     ["Inbox problem", status.inbox_trouble],
@@ -68,6 +103,7 @@ function detailsOfService(status) {
     if (limit) rows.push([title, `${wholeFormat.format(Date.parse(limit.until))}: ${limit.why}`]);
   }
   if (status.capped_until) rows.push(["Next job may be sent", wholeFormat.format(Date.parse(status.capped_until))]);
+  if (status.quiet_until) rows.push(["Prompts wait until", `${wholeFormat.format(Date.parse(status.quiet_until))}: [pace] run_between`]);
   rows.push(...leftInInbox(status.left));
   rows.push(["As of", wholeFormat.format(Date.parse(status.at))]);
   const nothing = status.service === "running" ? "No job is running." : "mjwatch is not running. Queued jobs are kept.";

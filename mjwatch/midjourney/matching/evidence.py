@@ -109,10 +109,12 @@ def _older_than(message_id: str | None, job: Job) -> bool:
 
 
 def _is_in_place(message: ParsedMessage, job: Job, *, is_certain: bool) -> bool:
-    """Return False if the message is older than the job, or comes from another bot."""
+    """Return False if the message is older than the job or than its start, or comes from another bot."""
     is_older = (
         not_newer(message.message_id, job.anchor) if is_certain else _older_than(message.message_id, job)
     )
+    if message.kind in FINALS and not is_certain and not job.start_by_looks:
+        is_older = is_older or not_newer(message.message_id, job.message_id)
     too_old = message.kind is not MessageKind.DELETED and is_older
     by_other_bot = job.prompt.application == "niji" and message.author_id == MIDJOURNEY_APPLICATION_ID
     return not too_old and not by_other_bot

@@ -21,7 +21,7 @@ WAITING = IN_FLIGHT | {State.IN_DOUBT}
 """States of a job of ours that may still get its start or its result."""
 
 ENDED_JOB = "ended "
-"""Stands before the id of an ended job of ours whose start message is not known, in place of that message."""
+"""Stands before the nonce of an attempt of ours whose start is not known, in place of that message."""
 
 MAX_FOREIGN_JOBS = 200
 MAX_UNMATCHED = 200
@@ -40,7 +40,8 @@ class ForeignJob:
     the message with the button that started it, to which its result replies too. ``picture``: the number of
     the picture that its start names. ``queued``: the bot lets it wait; ``message_id`` is that of the notice,
     and its start is another message, as far as is known without the ``nonce``. ``uncertain``: it may be a job
-    of ours, so that its ids prove nothing, and a result that fits both is held.
+    of ours, so that its ids prove nothing, and a result that fits both is held. ``owner``: the job of ours of
+    which this is an earlier attempt; either attempt's pictures are right for that job, but for no other one.
     """
 
     message_id: str
@@ -53,6 +54,7 @@ class ForeignJob:
     queued: bool = False
     nonce: str | None = None
     uncertain: bool = False
+    owner: str | None = None
 
     def may_match(self, message: ParsedMessage) -> bool:
         """Return whether this message may be about this job, by its content and its ids."""
@@ -62,6 +64,8 @@ class ForeignJob:
         # The result of a prompt replies to its start, if it replies to anything.
         knows_start = self.pressed is None and not self.queued and self.message_id.isdecimal()
         to_other = knows_start and message.reply_to not in {None, self.message_id}
+        # The start of a queued job is newer than the notice.
+        to_other = to_other or (self.queued and not_newer(message.reply_to, self.since))
         return same_uuid and not (to_other and message.kind in FINALS)
 
     def may_rival(self, message: ParsedMessage) -> bool:
@@ -130,6 +134,7 @@ class ForeignJobs:
                         fields.get("queued") is True,
                         id_of(fields.get("nonce")),
                         fields.get("uncertain") is True,
+                        id_of(fields.get("owner")),
                     )
                 )
 
@@ -166,6 +171,7 @@ class ForeignJobs:
             picture=message.image_index,
             queued=queued,
             nonce=message.nonce if queued else None,
+            owner=None if waited is None else waited.owner,
         )
 
     def add(self, job: ForeignJob) -> None:
@@ -207,22 +213,33 @@ class ForeignJobs:
         job = self._by_message.get(message.message_id or "")
         return job is not None and not job.uncertain
 
-    def may_include(self, message: ParsedMessage) -> bool:
-        """Return whether this message may be about a foreign job, by its content."""
-        return any(job.may_rival(message) for job in self._by_message.values())
+    def may_include(self, message: ParsedMessage, job_id: str | None = None) -> bool:
+        """Return whether this message may be about a foreign job, by its content.
+
+        ``job_id``: a job of ours whose own earlier attempts don't count.
+        """
+        possible = (job for job in self._by_message.values() if job.owner is None or job.owner != job_id)
+        return any(job.may_rival(message) for job in possible)
 
     def is_result(self, message_id: str) -> bool:
         """Return whether this message is known to be a foreign job's result."""
         return any(job.result_id == message_id for job in self._by_message.values())
 
-    def possible(self, message: ParsedMessage) -> list[str]:
-        """Return the start messages of the foreign jobs that this message may be about, by its content."""
-        return [start for start, job in self._by_message.items() if job.may_rival(message)]
+    def possible_owners(self, message: ParsedMessage) -> list[str]:
+        """Return the jobs of ours without a result whose earlier attempts this message may be about."""
+        jobs = self._by_message.values()
+        return [job.owner for job in jobs if job.owner is not None and job.may_rival(message)]
+
+    def job_finished(self, job_id: str) -> None:
+        """Note that a job of ours has its result: what its other attempts make is nobody's."""
+        for job in tuple(self._by_message.values()):
+            if job.owner == job_id:
+                self.add(replace(job, owner=None))
 
     def dismiss(self, final: ParsedMessage) -> None:
-        """Note that this final is no job's of ours; it ends the foreign job that it fits, if it is one."""
+        """Note that this final is no job's of ours; it ends the one that has started and that it fits."""
         fitting = [job for job in self._by_message.values() if job.may_match(final)]
-        if not self.end_by_ids(final) and len(fitting) == 1:
+        if not self.end_by_ids(final) and len(fitting) == 1 and not fitting[0].queued:
             self._end(fitting[0], final)
         if not self.has_final(final):
             message_id = final.message_id or ""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mjwatch.discord.json_values import list_of, object_of, objects_of, text_of
 from mjwatch.midjourney.matching.evidence import FINALS, compare, could_be_about, expected_of, not_newer
-from mjwatch.midjourney.matching.foreign_jobs import ENDED_JOB, WAITING
+from mjwatch.midjourney.matching.foreign_jobs import WAITING
 from mjwatch.midjourney.parsing.parsed_message import Action, MessageKind, ParsedMessage
 from mjwatch.model import Button, RemotePicture
 
@@ -97,16 +97,9 @@ class HeldResults:
         waiting = candidates(message, jobs)
         if not waiting or self.owner(message_id) or self._foreign_jobs.has_final(message):
             return False
-        ended = filter(None, map(self._ended_job, self._foreign_jobs.possible(message)))
-        found = tuple(dict.fromkeys([*waiting, *ended]))
+        found = tuple(dict.fromkeys([*waiting, *self._foreign_jobs.possible_owners(message)]))
         self._add(HeldResult(message, f"{self._channel_address}/{message_id}", found, by_ids))
         return True
-
-    def _ended_job(self, start: str) -> str | None:
-        """Return the job of ours that ended without a result, by its key among the foreign jobs."""
-        if start.startswith(ENDED_JOB):
-            return start.removeprefix(ENDED_JOB)
-        return self._owner_of(job_uuid=None, message_id=None, start_id=start)
 
     def owner(self, message_id: str) -> str | None:
         """Return the job that has this message as its result, or None."""
@@ -131,6 +124,7 @@ class HeldResults:
 
     def job_finished(self, job_id: str) -> None:
         """Note that a job has its result, so that no other result is its own."""
+        self._foreign_jobs.job_finished(job_id)
         for held in self:
             if job_id in held.candidates:
                 others = tuple(candidate for candidate in held.candidates if candidate != job_id)

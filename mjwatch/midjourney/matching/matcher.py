@@ -192,7 +192,7 @@ def _match_one_to_one(
     found = []
     for job, fitting in pairs:
         rivals = [other for _, other in pairs if any(message in other for message in fitting)]
-        if len(fitting) == 1 and len(rivals) == 1 and not foreign_jobs.may_include(fitting[0]):
+        if len(fitting) == 1 and len(rivals) == 1 and not foreign_jobs.may_include(fitting[0], job.id):
             found.append((_by_looks(fitting[0], job), fitting[0]))
     return found
 
@@ -225,7 +225,7 @@ def _match_by_content(
         return None
     if len(fitting) > 1:
         return AmbiguousMatch(f"{len(fitting)} jobs have this prompt, or have pressed this button")
-    if foreign_jobs.may_include(message):
+    if foreign_jobs.may_include(message, fitting[0].id):
         return AmbiguousMatch("a job that somebody else started in this channel looks the same")
     return _by_looks(message, fitting[0])
 

@@ -27,7 +27,8 @@ _ORNAMENT = re.compile(r"^[\W_]+")
 """Markdown and emoji before the text."""
 
 _QUOTED = re.compile(
-    r"```.+?```|`[^`]+`|\"[^\"\n]+\"|\u201c[^\u201d]+\u201d|\xab[^\xbb]+\xbb|^> .*$", re.DOTALL | re.MULTILINE
+    r"```.+?```|`[^`]+`|\"[^\"\n]+\"|\u201c[^\u201d]+\u201d|\xab[^\xbb]+\xbb|^> [^\n]*$",
+    re.DOTALL | re.MULTILINE,
 )
 """Quotations in Discord's Markdown and in the usual quotation marks."""
 

@@ -207,11 +207,13 @@ def test_each_setting_says_where_it_comes_from_and_no_secret_is_shown(
 ) -> None:
     (tmp_path / "config.toml").write_text(
         '[pace]\n\nmax_per_day = 50\n[notify]\nwebhook = "https://example.org/s3cret"\n'
-        '[discord]\nproxy = "http://sam:s3cret@proxy.example.org:3128"\n'
+        'apprise = ["json://sam:s3cret@127.0.0.1"]\n[discord]\nproxy = "http://sam:s3cret@proxy.example.org:3128"\n'
     )
     monkeypatch.setenv("MJWATCH_CHANNEL_ID", CHANNEL)
     person.answers = [TOKEN]
     mjwatch("keys", "set", "token")
+    (tmp_path / "keys/apprise.key").write_text("json://sam:s3cret@127.0.0.1\n")
+    (tmp_path / "keys/apprise.key").chmod(0o600)
     result = mjwatch("config", "show")
     lines = [" ".join(line.split()) for line in result.out.splitlines()]
     assert lines[0] == f"# {tmp_path}/config.toml"
@@ -219,9 +221,11 @@ def test_each_setting_says_where_it_comes_from_and_no_secret_is_shown(
         "max_per_day = 50 # line 3",
         "delay = 4 # default",
         "webhook = (set, not shown) # line 5",
-        "proxy = (set, not shown) # line 7",
+        "apprise = (set, not shown) # line 6",
+        "proxy = (set, not shown) # line 8",
         f'path = "{tmp_path}/state" # default',
         f"# token = (set, not shown) # {tmp_path}/keys/authToken.key",
+        f"# apprise = (set, not shown) # {tmp_path}/keys/apprise.key",
         "# guild_id = @me # nowhere",
         f"# channel_id = {CHANNEL} # MJWATCH_CHANNEL_ID",
     ):
@@ -295,6 +299,28 @@ def test_each_check_is_a_line_with_the_fix_below_it_and_fits_a_terminal(
         ],
     )
     assert json.loads(mjwatch("check", "--json").out)[1]["state"] == "fail"
+
+
+def test_a_test_goes_through_every_hook(
+    mjwatch: Callable[..., CommandResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tests(*arguments: str) -> list[tuple[str, str]]:
+        found = json.loads(mjwatch("check", "--notify", *arguments, "--json").out)
+        return [(one["state"], one["detail"]) for one in found if one["name"] == "notify-test"]
+
+    assert tests() == [("skipped", "nothing was sent, because of what is to be fixed above")]
+    monkeypatch.setenv("MJWATCH_TOKEN", TOKEN)
+    monkeypatch.setenv("MJWATCH_CHANNEL_ID", CHANNEL)
+    monkeypatch.setattr("mjwatch.diagnostics.check.check_discord", lambda *_: [])
+    assert tests() == [("skipped", "[notify] names nobody")]
+    heard = tmp_path / "heard"
+    script = f'echo "$MJWATCH_EVENT" > {heard}'
+    (tmp_path / "config.toml").write_text(
+        f'[notify]\non = []\nexec = ["sh", "-c", {json.dumps(script)}]\napprise = ["nosuch://s3cret"]\n'
+    )
+    unknown = "Apprise address 1 (nosuch://) is not an address that Apprise can use"
+    assert tests() == [("ok", "exec: sent"), ("fail", unknown)]
+    assert heard.read_text() == "test\n"
 
 
 def test_another_configuration_is_checked_against_the_one_in_use(

@@ -41,6 +41,8 @@ FACTS: dict[str, Any] = {
     "sent_in_24h": 47,
     "max_per_day": 200,
     "capped_until": None,
+    "quiet_until": None,
+    "died_at": None,
     "sending_limit": None,
     "reading_limit": None,
     "in_flight": 2,

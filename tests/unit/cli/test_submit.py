@@ -85,6 +85,7 @@ def test_a_file_is_dropped_unchanged_and_its_probable_slips_are_noted(
     [
         ("missing.txt", "can't be read"),
         ("", "the prompt is empty"),
+        ("a red fox\na grey owl\nan old heron", "the lines look like 3 prompts"),
         ("a {red, blue cat", "a { is not closed"),
         ("a __colour__ cat", "there is no wildcard colour"),
         ("caf\udce9", "control character"),

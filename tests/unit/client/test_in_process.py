@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,13 +14,15 @@ from mjwatch.client import submit as client
 from mjwatch.client.in_process import Listener, run_jobs
 from mjwatch.client.submit import StoppedError, single_prompt, submit_and_wait
 from mjwatch.config import Config
-from mjwatch.errors import ConfigError, PausedError
+from mjwatch.errors import ConfigError, LimitedError, PausedError, UnreachableError
 from mjwatch.host.lock import daemon_lock
+from mjwatch.jobs.status_text import quiet_text
 from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
 from mjwatch.journal.requests import ask
 from mjwatch.journal.writer import Journal
-from mjwatch.model import Job, State
+from mjwatch.model import Job, Prompt, State
 from tests.helpers.check_workspace import write_keys
+from tests.helpers.job_factory import made_job
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,6 +91,43 @@ def test_a_job_that_a_stopped_daemon_has_accepted_is_cancelled_where_sending_is_
     job = the_job(config, submission)
     assert job is not None
     assert job.state is State.CANCELLED
+
+
+@pytest.mark.parametrize(("hours", "is_given_up"), [(6, True), (0, False)])
+def test_a_prompt_is_not_kept_waiting_for_hours_until_it_may_be_sent(
+    config: Config, monkeypatch: pytest.MonkeyPatch, hours: int, is_given_up: bool
+) -> None:
+    patience = 1e9 if is_given_up else 0.0  # the hours are the reason, not the server that is not there
+    monkeypatch.setattr("mjwatch.client.in_process.CONNECT_PATIENCE", patience)
+    opens = datetime.now().astimezone() + timedelta(hours=hours, minutes=-2)
+    span = f"{opens:%H:%M}-{opens + timedelta(minutes=9):%H:%M}"
+    config = replace(config, pace=replace(config.pace, run_between=(span,)))
+    submission, troubles = single_prompt("a cat"), list[str]()
+    error = LimitedError if is_given_up else UnreachableError
+    with pytest.raises(error) as raised:
+        submit_and_wait(config, submission, Listener(trouble=troubles.append))
+    quiet = (
+        f"prompts wait until {opens:%H:%M}"
+        if opens.date() == datetime.now().date()
+        else "prompts wait until 20"
+    )
+    assert (quiet in raised.value.message) == is_given_up
+    assert any(text.startswith(quiet) for text in troubles) == is_given_up
+    job = the_job(config, submission)
+    assert job is not None
+    assert job.state is State.CANCELLED
+
+
+@pytest.mark.parametrize("priority", [0, 9])
+def test_a_wait_for_a_daemon_names_the_end_of_the_hours_that_hold_the_job(
+    config: Config, priority: int
+) -> None:
+    noon = datetime(2026, 6, 1, 12).timestamp()
+    config = replace(config, pace=replace(config.pace, run_between=("22:00-07:00",), urgent_priority=9))
+    job = replace(made_job(), prompt=Prompt("a cat", priority=priority), state=State.QUEUED)
+    text = client._quiet_text(config, [job], noon)
+    assert text == (None if priority else quiet_text(noon + 10 * 3600, noon))
+    assert client._quiet_text(config, [replace(job, state=State.RUNNING)], noon) is None
 
 
 def test_without_keys_a_job_that_a_stopped_daemon_has_accepted_is_reported_as_kept(

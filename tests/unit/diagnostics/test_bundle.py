@@ -29,7 +29,11 @@ if TYPE_CHECKING:
 TOKEN = 'inv"ented.token-of+a/test'
 WEBHOOK = "https://hooks.example.org/my/s3cret-key"
 PROXY = "http://sam:pa55word@proxy.example.org:3128"
+APPRISE = "ntfys://sam:apprise-pass@ntfy.example.org/topic", "json://sam:2nd-pass@127.0.0.1:9/"
 SECRETS = (
+    *APPRISE,
+    "apprise-pass",
+    "2nd-pass",
     TOKEN,
     WEBHOOK,
     PROXY,
@@ -50,15 +54,24 @@ JOB = made_job(
     folder="cat-jobaaaaa",
     published=2.0,
     parent="jobparen",
-    history=(Note(1.0, f"accepted {WEBHOOK} and {PROXY}"), Note(2.0, "published")),
+    history=(
+        Note(1.0, f"accepted {WEBHOOK} and {PROXY}, {APPRISE}, apprise-pass, 2nd-pass"),
+        Note(2.0, "published"),
+    ),
 )
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
     """A workspace with this job, an unrelated job, and secrets in every place that may have some."""
-    (tmp_path / "config.toml").write_text(f'[notify]\nwebhook = "{WEBHOOK}"\n[discord]\nproxy = "{PROXY}"\n')
-    for stem, text in (("authToken", TOKEN), ("API_channel_id", "222222222222222222")):
+    (tmp_path / "config.toml").write_text(
+        f'[notify]\nwebhook = "{WEBHOOK}"\napprise = ["{APPRISE[0]}"]\n[discord]\nproxy = "{PROXY}"\n'
+    )
+    for stem, text in (
+        ("authToken", TOKEN),
+        ("apprise", APPRISE[1]),
+        ("API_channel_id", "222222222222222222"),
+    ):
         (tmp_path / "keys").mkdir(exist_ok=True)
         (tmp_path / f"keys/{stem}.key").write_text(text)
         (tmp_path / f"keys/{stem}.key").chmod(0o600)
@@ -131,7 +144,8 @@ def test_an_unusable_token_is_left_out_too(config: Config, tmp_path: Path) -> No
     (tmp_path / "keys/authToken.key").unlink()
     make_bundle(config, JOB, tmp_path / "three.zip", environ={"MJWATCH_TOKEN": f" {TOKEN}\n"})
     for name in ("one", "two", "three"):
-        assert TOKEN not in "".join(contents(tmp_path / f"{name}.zip").values())
+        text = "".join(contents(tmp_path / f"{name}.zip").values())
+        assert [secret for secret in (TOKEN, "apprise-pass", "2nd-pass") if secret in text] == []
 
 
 def test_nothing_is_overwritten_and_a_missing_log_is_reported(config: Config, tmp_path: Path) -> None:

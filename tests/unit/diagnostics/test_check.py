@@ -237,3 +237,29 @@ def test_of_a_webhook_only_the_host_is_shown(workspace: Path) -> None:
         '[notify]\nwebhook = "https://hooks.example.org/s3cret"\non = []\n'
     )
     assert check(workspace)["notify"].detail == "nothing will be reported to hooks.example.org"
+
+
+def test_of_apprises_addresses_only_the_number_is_shown(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (workspace / "config.toml").write_text('[notify]\napprise = ["json://s3cret"]\non = ["done"]\n')
+    assert check(workspace)["notify"].detail == "done will be reported to 1 address of Apprise's"
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    result = check(workspace)["notify"]
+    assert result.state is CheckState.FAIL
+    assert "install apprise" in result.hint
+
+
+def test_the_metrics_need_their_library_and_a_folder_to_write_to(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (workspace / "config.toml").write_text('[metrics]\ntextfile = "exporter/mjwatch.prom"\n')
+    assert "it does not exist" in check(workspace)["metrics"].detail
+    (workspace / "exporter").mkdir()
+    result = check(workspace)["metrics"]
+    assert (result.state, result.detail) == (CheckState.OK, str(workspace / "exporter" / "mjwatch.prom"))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    result = check(workspace)["metrics"]
+    assert result.state is CheckState.FAIL
+    assert "prometheus_client, which is not installed" in result.detail
+    assert "install prometheus_client" in result.hint

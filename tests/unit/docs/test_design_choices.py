@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
@@ -19,7 +20,8 @@ def _named(requirement: str) -> str:
 
 def test_every_library_is_accounted_for_and_no_other() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    wanted = {_named(one) for one in [*project["dependencies"], *project["optional-dependencies"]["demo"]]}
+    extras = [project["optional-dependencies"][name] for name in ("demo", "metrics", "notify")]
+    wanted = {_named(one) for one in [*project["dependencies"], *chain(*extras)]}
     rows = re.findall(r"^\| ([\w, -]+) \| [^|]+ \| [^|]+ \|$", PAGE, re.MULTILINE)
     told = {name.strip().lower() for row in rows for name in row.split(",")} - {"library", "then"}
     assert told == wanted

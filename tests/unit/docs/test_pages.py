@@ -273,7 +273,7 @@ def test_the_pages_name_every_kind_of_evidence() -> None:
 def test_the_page_on_the_status_file_names_every_key() -> None:
     facts = overview(None, daemon=True, max_per_day=1, now=0.0)
     page = _text("docs/reference/status.md")
-    known = {*facts, "schema", "at", "version", "service"} - {"daemon"}
+    known = {*facts, "schema", "at", "expected_by", "version", "service"} - {"daemon"}
     assert {
         key for row in re.findall(r"^\| (`[^|]+) \|", page, re.M) for key in re.findall(r"`(\w+)`", row)
     } == known

@@ -12,9 +12,10 @@ from mjwatch import events as ev
 from mjwatch.engine.clock import ClockWatch
 from mjwatch.errors import JournalError
 from mjwatch.journal.writer import Journal
-from mjwatch.model import State
+from mjwatch.model import LimitScope, Refusal, RefusalClass, State
 from tests.helpers.message_shapes import create, result
 from tests.unit.engine.test_loop import READY, EngineHarness
+from tests.unit.engine.test_loop_silence import steer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -132,3 +133,43 @@ def test_after_a_start_no_wait_is_longer_than_some_minutes(harness: EngineHarnes
     after(again, 301.0)
     assert [submit.job.id for submit in again.submits()] == ["job00001"]
     assert again.job("job00001").state is State.SUBMITTING
+
+
+@pytest.mark.parametrize("jump", JUMPS)
+def test_a_silent_job_is_given_up_by_a_second_request_after_its_wait(
+    harness: EngineHarness, jump: float
+) -> None:
+    harness.online()
+    harness.drop("a.txt", "a red cat\n")
+    harness.accept_all()
+    steer(harness, "cancel")
+    harness.clock_set_by += jump
+    after(harness, 590.0)
+    steer(harness, "cancel")
+    assert harness.job("job00001").state is State.SUBMITTED
+    after(harness, 20.0)
+    steer(harness, "cancel")
+    assert harness.job("job00001").state is State.CANCELLED
+
+
+def test_a_limit_is_stored_with_its_end_on_the_clock_as_it_is_now(harness: EngineHarness) -> None:
+    harness.online()
+    harness.drop("a.txt", "a red cat\n")
+    limit = Refusal(RefusalClass.RETRY, None, "too fast", retry_after=60.0, scope=LimitScope.GLOBAL)
+    harness.feed(ev.ForJob("job00001", ev.Refused(limit, executed=False)))
+    harness.clock_set_by += DAY
+    after(harness, 20.0)
+    left = harness.journal.recall("limits")["sending"]["wait"]["until"] - (harness.now + harness.clock_set_by)
+    assert left == pytest.approx(40.25)
+
+
+def test_after_a_start_a_request_to_cancel_is_not_from_the_future(harness: EngineHarness) -> None:
+    harness.online()
+    harness.drop("a.txt", "a red cat\n")
+    harness.accept_all()
+    steer(harness, "cancel")
+    again = EngineHarness(harness.journal, first_nonce=100, now=70 * DAY)
+    again.engine.load()
+    request = again.job().cancel_request
+    assert request is not None
+    assert request.asked == 70 * DAY

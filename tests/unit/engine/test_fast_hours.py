@@ -62,6 +62,7 @@ def test_too_few_hours_pause_the_sending_until_a_person_resumes_it(harness: Engi
     assert pause is not None
     assert pause.kind is PauseKind.PLAN
     assert "0.50 fast hours are left" in pause.reason
+    assert harness.engine.scheduler.fast_hours_left == 0.5
     assert commands(harness) == ["info"]
     harness.engine.service.resume()
     harness.feed()

@@ -177,6 +177,23 @@ def test_a_retried_job_may_still_own_a_result_so_that_its_duplicate_does_not_get
     assert assign(harness, "700").done, "the result of its first attempt"
 
 
+def test_a_result_of_an_earlier_attempt_stays_held_once_the_next_interaction_is_known(
+    harness: EngineHarness,
+) -> None:
+    """It is older than the present interaction, which says nothing about who ran the earlier ones."""
+    beside_a_job_by_hand(harness)
+    harness.engine._step("job00001", ev.InteractionFailed("no answer"))
+    harness.feed(ev.ForJob("job00001", ev.RetryRequested()))
+    harness.accept_all()
+    harness.feed(ev.GatewayDispatch("INTERACTION_CREATE", {"id": "800", "nonce": "nonce-2"}, 5))
+    assert harness.job().interaction_id == "800"
+    assert held(harness) == {"700": ["job00001"]}
+    harness.feed(create(started("810") | {"nonce": "nonce-2"}), create(result("820", uuid=UUID_B)))
+    assert set(held(harness)) == {"700", "820"}, "the job by hand has not ended"
+    assert steered(harness, "dismiss", message="820").done
+    assert assign(harness, "700").done
+
+
 def test_a_person_is_notified_once_when_no_running_job_can_settle_it(harness: EngineHarness) -> None:
     def notified() -> list[str]:
         found = [effect for effect in harness.effects if isinstance(effect, ef.SendNotification)]

@@ -330,6 +330,21 @@ def test_the_answer_of_another_session_proves_nothing(harness: EngineHarness) ->
     assert harness.job().state is State.IN_DOUBT
 
 
+def test_a_probe_that_was_lost_with_its_connection_is_sent_again_after_the_quiet_time(
+    harness: EngineHarness,
+) -> None:
+    harness.online()
+    harness.drop("a.txt", "a red cat\n")
+    harness.feed(ev.ForJob("job00001", ev.OutcomeUnknown("it timed out")))
+    harness.now += 61.0
+    assert harness.feed() == [ef.Probe()]
+    harness.feed(ev.GatewayDown("cut", 0.0), ev.GatewayResumed("session-1", 9))
+    harness.now += 59.0
+    assert harness.feed() == []
+    harness.now += 2.0
+    assert harness.feed() == [ef.Probe()]
+
+
 def in_doubt_then_identified_again(harness: EngineHarness, *events: ev.LoopEvent) -> None:
     """A POST gets no answer, then the session is lost, and the new one has the same id."""
     harness.online()

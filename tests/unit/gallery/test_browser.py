@@ -251,6 +251,58 @@ def test_the_banner_shows_what_runs_and_why_it_is_paused(browser: Browser, tmp_p
         assert gallery.page.locator("#service-word").inner_text() == "Stopped"
 
 
+HEARTBEAT = {"at": "2026-11-22T12:00:00.000Z", "expected_by": "2026-11-22T12:05:00.000Z"}
+
+
+@pytest.mark.parametrize(
+    ("now", "facts", "word"),
+    [
+        ("2026-11-22T11:20:00Z", HEARTBEAT, "2 running · 4 queued"),  # this device's clock is slow
+        ("2026-11-22T12:09:00Z", HEARTBEAT, "2 running · 4 queued"),
+        ("2026-11-22T12:10:00Z", HEARTBEAT, "No sign of life"),
+        ("2026-11-22T22:00:00Z", {**HEARTBEAT, "service": "stopped", "expected_by": None}, "Stopped"),
+        ("2026-11-22T22:00:00Z", {**HEARTBEAT, "expected_by": None}, "2 running · 4 queued"),
+        ("2026-11-22T12:01:00Z", {"quiet_until": HEARTBEAT["expected_by"]}, "Waiting for its hours"),
+        ("2026-11-22T12:06:00Z", {"quiet_until": HEARTBEAT["expected_by"]}, "2 running · 4 queued"),
+    ],
+)
+def test_the_banner_says_that_a_service_is_dead_or_waits_for_its_hours(
+    browser: Browser, tmp_path: Path, now: str, facts: dict[str, Any], word: str
+) -> None:
+    bring_up(tmp_path).show_status({**STATUS, **facts})
+    with open_gallery(browser, tmp_path, **PHONE) as gallery:
+        gallery.page.add_init_script(f"Date.now = () => Date.parse('{now}')")
+        gallery.open()
+        assert gallery.page.locator("#service-word").inner_text().startswith(word)
+        alert = gallery.page.locator("#alert")
+        assert alert.is_visible() == (word == "No sign of life")
+        assert "mjwatch has died, the sync is late" in alert.inner_text() or alert.is_hidden()
+
+
+def test_a_version_that_comes_while_the_page_is_open_shows_life_whatever_the_clock_says(
+    browser: Browser, tmp_path: Path
+) -> None:
+    gallery_on_disk = bring_up(tmp_path)
+    gallery_on_disk.show_status({**STATUS, **HEARTBEAT})
+
+    def word_at(now: str) -> str:
+        gallery.page.evaluate(f"Date.now = () => Date.parse('{now}')")
+        mark = "document.querySelector('#service-more').innerHTML = '<i id=old></i>'"  # it goes with the load
+        gallery.page.evaluate(f"{mark}; document.dispatchEvent(new Event('visibilitychange'))")
+        gallery.wait_until("!document.querySelector('#old')")
+        return gallery.page.locator("#service-word").inner_text()
+
+    with open_gallery(browser, tmp_path, **PHONE) as gallery:
+        gallery.page.add_init_script("Date.now = () => Date.parse('2026-11-22T14:00:00Z')")  # two hours fast
+        gallery.open()
+        assert gallery.page.locator("#service-word").inner_text() == "No sign of life"
+        later = {"at": "2026-11-22T12:04:30.000Z", "expected_by": "2026-11-22T12:09:30.000Z"}
+        gallery_on_disk.show_status({**STATUS, **later})
+        assert word_at("2026-11-22T14:04:40Z") == "2 running · 4 queued"
+        assert word_at("2026-11-22T14:14:00Z") == "2 running · 4 queued"
+        assert word_at("2026-11-22T14:14:40Z") == "No sign of life"
+
+
 def test_news_come_without_loading_the_page_again(browser: Browser, tmp_path: Path) -> None:
     outbox = tmp_path / "outbox"
     an_outbox(outbox, 2)

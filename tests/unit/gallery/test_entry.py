@@ -26,7 +26,7 @@ from mjwatch.gallery.entry import (
     status_script,
 )
 from mjwatch.gallery.gallery import CHUNK_ENTRIES, INDEX, Chunks
-from mjwatch.model import Prompt
+from mjwatch.model import Prompt, Source
 from mjwatch.outbox.manifest import OutboxChannel, build_manifest, dump_manifest
 from tests.helpers.job_factory import REFUSAL, made_job, wild_jobs
 from tests.helpers.outbox_factory import a_job, some_pictures
@@ -128,6 +128,22 @@ def test_what_has_no_id_of_a_job_is_no_job(job: object) -> None:
     assert entry_of(manifest_of() | {"job": job}, "x", "") is None
 
 
+@pytest.mark.parametrize(
+    ("command", "path", "has_card"),
+    [
+        ("info", "info.txt", False),  # the verb and the question for the fast hours
+        ("info", None, False),
+        ("info", "daily/info.toml", True),
+        ("info", "info.json", True),  # its manifest was dropped into the inbox
+        ("shorten", "shorten.txt", True),
+    ],
+)
+def test_only_an_info_that_a_file_asks_for_has_a_card(command: str, path: str | None, has_card: bool) -> None:
+    source = None if path is None else Source(path, "0" * 64, 0.0)
+    manifest = manifest_of(prompt=Prompt("", command=command), source=source)
+    assert (entry_of(manifest, "x", "s") is not None) == has_card
+
+
 @given(changes=st.dictionaries(st.sampled_from(sorted(manifest_of())), json_values, max_size=4))
 def test_whatever_a_manifest_holds_the_entry_can_be_written_and_read(changes: dict[str, Any]) -> None:
     found = entry_of(manifest_of() | changes, "x", "s")
@@ -138,7 +154,7 @@ def test_whatever_a_manifest_holds_the_entry_can_be_written_and_read(changes: di
 @given(wild_jobs)
 def test_every_manifest_with_a_valid_job_id_gives_an_entry(job: Any) -> None:
     manifest = json.loads(dump_manifest(build_manifest(job, OutboxChannel(None, "1"), [], {}, 0.0)))
-    found = entry_of(manifest | {"job": "7k3f9a2m"}, "x", "s")
+    found = entry_of(manifest | {"job": "7k3f9a2m", "command": "imagine"}, "x", "s")
     assert found is not None
     assert read_entry(literal(found)) == found
 

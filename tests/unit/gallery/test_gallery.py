@@ -22,7 +22,7 @@ from mjwatch.gallery import gallery as gallery_module
 from mjwatch.gallery import page as page_module
 from mjwatch.gallery.entry import read_entry
 from mjwatch.gallery.gallery import Gallery, scan_outbox
-from mjwatch.model import State
+from mjwatch.model import Prompt, Source, State
 from mjwatch.pictures.split import image_facts, thumbnail_of
 from tests.helpers.outbox_factory import a_folder, a_job, an_outbox
 from tests.helpers.unprivileged_user import unprivileged
@@ -301,6 +301,20 @@ def test_a_damaged_part_is_written_again(
     part.unlink() if data is None else part.write_bytes(data)
     bring_up(gallery)
     assert len(entries(outbox)) == 5
+
+
+def test_a_card_that_an_older_version_gave_to_an_info_goes_with_the_next_start(
+    gallery: Gallery, outbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = a_job(1, prompt=Prompt("", command="info"), source=Source("info.txt", "0" * 64, 0.0))
+    folders = [a_folder(outbox, a_job(0)), a_folder(outbox, info)]
+    gallery.install()
+    with monkeypatch.context() as older:
+        older.setattr("mjwatch.gallery.entry.is_unfiled_info", lambda entry: False)
+        gallery.add(folders)
+    assert len(entries(outbox)) == 2
+    bring_up(gallery)
+    assert list(entries(outbox)) == folders[:1]
 
 
 def test_a_thumbnail_that_is_gone_is_made_again(gallery: Gallery, outbox: Path) -> None:

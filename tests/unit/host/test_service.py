@@ -79,6 +79,13 @@ def test_a_unit_for_other_folders_differs_in_its_paths_only() -> None:
     }
 
 
+def test_the_folder_of_the_metrics_file_can_be_written_to_by_the_service() -> None:
+    text = PLACES + '[metrics]\ntextfile = "/var/lib/prometheus/node-exporter/mjwatch.prom"'
+    lines = unit(Scope.SYSTEM, config_at("/etc/mjwatch/config.toml", text), PROGRAM).splitlines()
+    (line,) = [line for line in lines if line.startswith("ReadWritePaths=")]
+    assert line.endswith(" /var/lib/prometheus/node-exporter")
+
+
 def test_each_key_is_loaded_from_the_folder_of_keys() -> None:
     config = config_at("/etc/mjwatch/config.toml", PLACES + '[keys]\npath = "secrets"')
     lines = unit(Scope.SYSTEM, config, PROGRAM).splitlines()

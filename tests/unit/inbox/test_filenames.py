@@ -176,6 +176,10 @@ def test_a_copy_that_has_a_name_as_people_give_it_is_a_request(name: str) -> Non
 # ---- other questions
 
 
+def is_manifest_name(name: str) -> bool:
+    return is_request_name(name) and not is_prompt_name(name)
+
+
 def test_a_manifest_is_known_by_its_suffix_unless_a_tool_made_it() -> None:
     assert is_request_name("manifest.json")
     assert is_request_name("cat.ready.JSON")

@@ -208,6 +208,18 @@ def test_a_process_that_ends_between_readings_leaves_no_suspicion(tmp_path: Path
     assert noted(note) == {"reading": "", "slow": False, "deaths": {}}
 
 
+def test_the_note_is_kept_where_the_system_has_no_pread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows has neither pread nor pwrite."""
+    for name in ("pread", "pwrite"):
+        monkeypatch.delattr(os, name)
+    note = tmp_path / "note"
+    for _ in range(2):
+        died(note, b"a cat")
+    assert "died" in fails(opened(note), b"a cat")
+
+
 @pytest.mark.parametrize(
     "content",
     [b"", b"{", b"[]", b'{"deaths": 5}', b'{"reading": {}, "deaths": {"a": []}}', b"\xff" * 99, b"[" * 99999],

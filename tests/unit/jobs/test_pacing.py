@@ -131,3 +131,10 @@ def test_the_count_goes_back_also_after_the_clock_was_set_back() -> None:
     assert throttle.capped_until(back) == back + DAY
     throttle.not_executed(NOW)
     assert throttle.capped_until(back) is None
+
+
+def test_what_was_counted_from_the_beginning_is_not_counted_again_when_its_result_comes_late() -> None:
+    throttle = Throttle(replace(PACE, max_per_day=2))
+    throttle.sent(NOW, 0.0)
+    throttle.executed(NOW)
+    assert throttle.capped_until(NOW + 20) is None

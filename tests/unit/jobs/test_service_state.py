@@ -20,6 +20,8 @@ WORK = {State.SUBMITTING: 1, State.RUNNING: 2, State.QUEUED: 5, State.COLLECTING
             "The daily cap is reached until 14:05; 2 queued.",
         ),
         (ServiceSummary(capped_until="14:05"), "Nothing to do."),
+        (ServiceSummary({State.QUEUED: 2}, quiet="prompts wait"), "Prompts wait; 2 queued."),
+        (ServiceSummary(quiet="prompts wait"), "Nothing to do."),
         (ServiceSummary({State.QUEUED: 2}, limit="one at a time"), "One at a time; 2 queued."),
         (ServiceSummary({State.QUEUED: 2}, connected=False), "Waiting for the gateway; 2 queued."),
         (

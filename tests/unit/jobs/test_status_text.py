@@ -40,6 +40,7 @@ PAUSED = Pause("Discord wants a captcha", PauseKind.ACCOUNT)
         ({"ahead": replace(AHEAD, state=State.RUNNING)}, "job jobbbbbb, is running", ""),
         ({"capped_until": NOW + 60}, f"the daily cap is reached until {clock(NOW + 60, NOW)}", "max_per_day"),
         ({"capped_until": NOW - 60}, "", ""),
+        ({"quiet_until": NOW + 60}, f"wait until {clock(NOW + 60, NOW)} because of [pace] run_between", ""),
         ({"limit": "nothing is sent until 14:05: full"}, "nothing is sent until 14:05: full", ""),
     ],
 )
@@ -73,6 +74,14 @@ def test_a_job_that_is_tried_again_shows_the_last_try_and_the_next() -> None:
     )
     answering = replace(saving, state=State.FAILED)
     assert wait_reason(answering, FREE)[0].startswith("not saved: disk full; next try at ")
+
+
+@pytest.mark.parametrize(
+    ("quiet_until", "text"), [(NOW + 30, "its prompt file says"), (NOW + 90, "run_between")]
+)
+def test_the_later_of_the_times_is_named_for_which_a_job_waits(quiet_until: float, text: str) -> None:
+    postponed = a_job(state=State.QUEUED, next_action_at=NOW + 60)
+    assert text in wait_reason(postponed, replace(FREE, quiet_until=quiet_until))[0]
 
 
 def test_a_running_job_waits_for_nothing_but_a_usable_discord() -> None:

@@ -202,7 +202,7 @@ def test_a_late_result_of_a_closed_follow_up_goes_to_it_and_not_to_its_sibling()
 
 def test_a_follow_up_cancelled_in_doubt_still_may_own_what_looks_like_its_sibling() -> None:
     tracker = a_follower()
-    tracker.remember_ended(pressed_job("V1", "sibling1"))
+    tracker.remember_attempt(pressed_job("V1", "sibling1"))
     data = create(final("700", "Variations by", UUID_A))
     assert tracker.dispatch(data, by_id(pressed_job("V2"))) == []
     assert len(tracker.unmatched) == 1

@@ -6,18 +6,20 @@ that ends the thread; a version that could not be written taken for written, or 
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from mjwatch.errors import JournalError
-from mjwatch.outbox.status_file import StatusFile
+from mjwatch.outbox.status_file import StatusFile, last_sign_of_life
 from tests.helpers.timeouts import deadline
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 NOW = 1_800_000_000.0
 
@@ -66,6 +68,60 @@ def test_it_says_what_the_service_does_and_at_last_that_it_has_stopped(tmp_path:
     assert last["capped_until"] == last["sending_limit"]["until"] == "2027-01-15T08:00:00.000Z"
     assert "daemon" not in last
     assert [path.name for path in tmp_path.iterdir()] == ["status.json"]
+
+
+def test_an_idle_service_writes_a_version_at_each_heartbeat(tmp_path: Path) -> None:
+    versions: list[dict[str, Any]] = []
+    seen = threading.Semaphore(0)
+
+    def written(status: dict[str, Any]) -> None:
+        versions.append(status)
+        seen.release()
+
+    file = StatusFile(tmp_path, dict, time.time, written, interval=0.0, heartbeat=0.2)
+    file.start()
+    for _ in range(4):
+        assert seen.acquire(timeout=deadline(20))
+    file.stop()
+    running, stopped = versions[:4], versions[-1]
+    assert all(before["at"] < after["at"] for before, after in itertools.pairwise(running))
+    assert all(version["at"] < version["expected_by"] for version in running)
+    assert (stopped["service"], stopped["expected_by"]) == ("stopped", None)
+
+
+@pytest.mark.parametrize(
+    ("heartbeat", "later", "is_written"),
+    [(300.0, 269.0, False), (300.0, 270.0, True), (300.0, -1.0, True), (0.0, 9999.0, False)],
+)
+def test_the_next_version_comes_before_it_is_expected(
+    tmp_path: Path, heartbeat: float, later: float, is_written: bool
+) -> None:
+    now, versions = [NOW], list[dict[str, Any]]()
+    file = StatusFile(tmp_path, dict, lambda: now[0], versions.append, heartbeat=heartbeat)
+    file._write(running=True)
+    now[0] += later
+    file._write(running=True)
+    assert len(versions) == 1 + is_written
+    expected = "2027-01-15T08:05:00.000Z" if heartbeat else None
+    assert versions[0]["expected_by"] == expected
+
+
+@pytest.mark.parametrize(
+    ("status", "journal_written", "died"),
+    [
+        ({"service": "running", "at": "2027-01-15T08:00:00.000Z"}, None, NOW),
+        ({"service": "running", "at": "2027-01-15T08:00:00.000Z"}, NOW - 5, NOW),
+        ({"service": "running", "at": "2027-01-15T08:00:00.000Z"}, NOW + 5, NOW + 5),
+        ({"service": "running", "at": ["yesterday"]}, NOW, NOW),
+        ({"service": "running", "at": "yesterday"}, None, None),
+        ({"service": "stopped", "at": "2027-01-15T08:00:00.000Z"}, NOW + 5, None),
+        ({}, NOW, None),
+    ],
+)
+def test_the_last_sign_of_life(
+    status: dict[str, Any], journal_written: float | None, died: float | None
+) -> None:
+    assert last_sign_of_life(status, journal_written) == died
 
 
 def test_a_percentage_alone_is_not_worth_a_new_version(tmp_path: Path) -> None:

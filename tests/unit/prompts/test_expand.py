@@ -64,8 +64,8 @@ def refused(text: str, wildcards: dict[str, bytes]) -> PromptFileError:
         (r"def \__init__(self)", ["def __init__(self)"]),
         ("my __one__s", ["my only thiss"]),
         (
-            "_one_ __ one __ snake__case x__y and z__w ____ ___one___",
-            ["_one_ __ one __ snake__case x__y and z__w ____ ___one___"],
+            "_one_ snake__case x__y and z__w ____ ___one___",
+            ["_one_ snake__case x__y and z__w ____ ___one___"],
         ),
         ("https://x.example/__one__/a.png?b=__one__", ["https://x.example/__one__/a.png?b=__one__"]),
         ("{https://x.example/a.png, b}", ["https://x.example/a.png", "b"]),
@@ -163,6 +163,23 @@ def test_force_takes_a_name_that_is_not_there_and_a_choice_of_other_tools_as_pla
     assert [" ".join(one.split()) for one in Wildcards(NAMED).template(text, force=True).texts()] == [
         f"a {{red|blue}} __init__ {part} neon __{last}__" for part in "xy" for last in "ab"
     ]
+
+
+def test_force_holds_for_the_lines_of_a_wildcard_too() -> None:
+    wildcards = Wildcards({"w": b"{red|blue}\n__none__\na { b\n"})
+    assert list(wildcards.template("__w__ cat", force=True).texts()) == [
+        "{red|blue} cat",
+        "__none__ cat",
+        "a { b cat",
+    ]
+    with pytest.raises(PromptFileError, match="other programs"):
+        wildcards.template("__w__ cat")
+
+
+def test_force_takes_a_brace_without_its_pair_as_plain_text() -> None:
+    for text in ("a {red, blue car", "a } cat", "{a, {b, c", "x{"):
+        assert list(Wildcards({}).template(text, force=True).texts()) == [text]
+    assert list(Wildcards({}).template("a {b, {c,d}", force=True).texts()) == ["a {b, c", "a {b, d"]
 
 
 def test_names_of_files_are_compared_as_they_are_read() -> None:

@@ -207,3 +207,47 @@ def test_a_secret_is_never_shown() -> None:
     assert secret != Secret("other")
     assert secret != TOKEN
     assert copy.deepcopy(keys) == keys
+
+
+# ---- Apprise's addresses
+
+URL = "ntfys://me:invented-pass%21@ntfy.example.org/topic"
+
+
+def test_apprises_addresses_come_from_their_file_and_the_configuration(tmp_path: Path) -> None:
+    lines = f"# my phone\n\n {URL}\r\njson://127.0.0.1:9/\n"
+    folder = write(tmp_path / "keys", authToken=TOKEN, API_channel_id=CHANNEL, apprise=lines)
+    assert [url.reveal() for url in read_keys(folder, {}).apprise] == [URL, "json://127.0.0.1:9/"]
+    text = '[notify]\napprise = ["tgram://123/456"]\n'
+    keys = load_keys(Config.from_toml(text, tmp_path / "config.toml", environ={}), {})
+    assert [url.reveal() for url in keys.apprise][1:] == ["json://127.0.0.1:9/", "tgram://123/456"]
+    assert set(keys.secrets()) >= {TOKEN, URL, "tgram://123/456", "invented-pass%21", "invented-pass!"}
+    assert "invented-pass" not in repr(keys)
+
+
+def test_apprises_addresses_may_be_a_credential(tmp_path: Path) -> None:
+    folder = write(tmp_path / "keys", authToken=TOKEN, API_channel_id=CHANNEL, apprise="json://other")
+    write(tmp_path / "credentials", apprise=URL)
+    keys = read_keys(folder, {"CREDENTIALS_DIRECTORY": str(tmp_path / "credentials")})
+    assert keys.apprise == (Secret(URL),)
+
+
+@pytest.mark.parametrize("line", ["invented-pass", "ntfys://me:invented-pass@a b", "://invented-pass"])
+def test_a_line_that_is_no_address_is_named_without_its_text(tmp_path: Path, line: str) -> None:
+    folder = write(tmp_path, authToken=TOKEN, API_channel_id=CHANNEL, apprise=f"{URL}\n{line}\n")
+    error = refused(folder)
+    assert f"line 2 of {folder}/apprise.key is not an address for Apprise" in error
+    assert "invented-pass" not in error
+
+
+def test_apprises_file_is_for_its_owner_only(tmp_path: Path) -> None:
+    folder = write(tmp_path, authToken=TOKEN, API_channel_id=CHANNEL, apprise=URL)
+    (folder / "apprise.key").chmod(0o640)
+    assert "can be read or changed by others (mode 0640)" in refused(folder)
+
+
+@pytest.mark.parametrize("value", [f'"{URL}"', '["invented-pass"]', f'["{URL}", 1]'])
+def test_unusable_addresses_in_the_configuration_are_not_shown(tmp_path: Path, value: str) -> None:
+    with pytest.raises(ConfigError, match="apprise is not usable, but must be a list of") as error:
+        Config.from_toml(f"[notify]\napprise = {value}\n", tmp_path / "config.toml", environ={})
+    assert "invented-pass" not in str(error.value)

@@ -118,11 +118,12 @@ def test_a_result_shows_its_folder_or_its_reason(tmp_path: Path) -> None:
 
 def test_the_line_below_says_what_is_in_the_way_before_all_else() -> None:
     facts: dict[str, Any] = {"daemon": True, "paused": None, "trouble": None, "capped_until": None}
-    facts |= {"sending_limit": None}
+    facts |= {"sending_limit": None, "quiet_until": None}
     facts |= {"jobs": {"queued": 2, "running": 1}, "sent_in_24h": 7, "max_per_day": 200, "held": []}
     line = service_line(facts, here=True, now=0.0)
     assert line == "working here  ·  1 at work, 2 queued  ·  7 of 200 sent in 24 h  ·  :help"
     assert service_line(facts, here=False, now=0.0).startswith("a daemon works")
+    assert "run_between" in service_line(facts | {"quiet_until": 60.0}, here=True, now=0.0)
     assert service_line(facts | {"trouble": "no network"}, here=True, now=0.0).endswith("no network")
     assert service_line(facts | {"paused": "a captcha"}, here=True, now=0.0).endswith("continues: a captcha")
     outage = {"why": "no answer", "until": 0.0, "scope": "failures"}
@@ -199,8 +200,13 @@ def test_an_error_in_a_line_is_reported_and_nothing_is_sent(
     assert queue_of(config) == []
 
 
-def test_a_line_is_forced_with_a_command(lines: LineCommands, config: Config) -> None:
+def test_a_line_is_forced_with_a_command(
+    lines: LineCommands, config: Config, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert lines.run("exit")
+    answer = " ".join(capsys.readouterr().err.split())
+    assert "type :force before it" in answer
+    assert "--force" not in answer
     assert lines.failed
     assert queue_of(config) == []
     lines.run(":force exit")

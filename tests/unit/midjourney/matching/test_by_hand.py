@@ -111,6 +111,27 @@ def test_a_message_that_is_older_than_the_interaction_is_not_taken_by_its_text()
     assert match_history([read(result("640"), "REST")], [job], ForeignJobs(), ME).matched == []
 
 
+def test_a_result_that_is_older_than_the_start_is_not_taken_by_its_text() -> None:
+    job = a_job(state=State.RUNNING, message_id="650")
+    assert match_history([read(result("640"), "REST")], [job], ForeignJobs(), ME).matched == []
+    assert match(read(result("640")), [job], ForeignJobs(), ME) is None
+    by_looks = replace(job, start_by_looks=True)
+    assert match(read(result("640")), [by_looks], ForeignJobs(), ME) == Match(job.id, "text")
+
+
+@pytest.mark.parametrize("is_gone", [False, True])
+def test_after_a_gap_a_result_is_taken_by_its_text_only_once_the_start_is_gone(is_gone: bool) -> None:
+    """While it is there, the job is at work, and the result may be of a job that began in the gap."""
+    channel = Channel(CHANNEL, lambda **_: None, quiet_time=60.0)
+    channel.ready(ev.GatewayReady("session-2", "", ME, "ann", frozenset(), frozenset(), 1), 0.0)
+    job = a_job(state=State.RUNNING, message_id="600")
+    reread = {"600": None if is_gone else progress("600")}
+    found = channel.history(ev.HistoryRead((result("700"),), "700", reread), {job.id: job})
+    taken = [event.result.matched_by for _, event in found if isinstance(event, ev.Finished)]
+    assert taken == (["text"] if is_gone else [])
+    assert [held.message_id for held in channel.tracker.held] == ([] if is_gone else ["700"])
+
+
 # ---- in the bot's queue
 
 
@@ -180,6 +201,23 @@ def test_a_second_nameless_start_disputes_the_first() -> None:
     assert [kept.message.message_id for kept in tracker.unmatched] == ["700", "701"]
 
 
+def test_a_start_matched_by_looks_gives_no_interaction_so_that_a_dispute_leaves_no_id() -> None:
+    job = a_job(queued_by_bot=True)
+    running, _ = step(job, ev.Started("600", "550", UUID_A, by_looks=True), 1300.0)
+    waiting, _ = step(running, ev.StartDisputed(), 1301.0)
+    assert (running.message_id, waiting.message_id, waiting.interaction_id) == ("600", None, None)
+
+
+@pytest.mark.parametrize("reply_to", ["580", None])
+def test_a_dismissed_result_does_not_end_a_job_by_hand_that_waits_in_the_queue(reply_to: str | None) -> None:
+    """Neither by its looks nor where it replies to a start that is older than the queue's notice."""
+    tracker = a_tracker()
+    hear(tracker, [], queued_notice("590", WIDE, nonce="4242"))
+    tracker.foreign_jobs.dismiss(read(result("591", WIDE, reply_to=reply_to)))
+    job = a_job(text=WIDE, state=State.IN_DOUBT)
+    assert hear(tracker, [job], started("600", WIDE)) == []
+
+
 def test_a_start_that_an_id_proves_is_not_disputed() -> None:
     job = a_job(state=State.RUNNING, message_id="600")
     assert hear(a_tracker(), [job], started("610")) == []
@@ -211,3 +249,55 @@ def test_a_start_with_the_nonce_of_somebody_else_is_foreign_also_while_a_history
     assert hear(tracker, [job], started("600", nonce="4242")) == []
     found = tracker.history([started("600"), result("700", reply_to="600")], {job.id: job})
     assert found == []
+
+
+def test_a_start_matched_by_looks_is_given_up_when_it_comes_again_with_another_nonce() -> None:
+    """The history shows no nonce; the replay of a resumed session does."""
+    tracker = a_tracker()
+    job = a_job(state=State.RUNNING, message_id="600", start_by_looks=True)
+    assert hear(tracker, [job], started("600", nonce="4242")) == [(job.id, ev.StartDisputed())]
+    waiting, _ = step(job, ev.StartDisputed(), 1300.0)
+    assert hear(tracker, [waiting], result("700", reply_to="600")) == []
+    assert [*tracker.unmatched, *tracker.held] == [], "it is certainly a job by hand"
+
+
+# ---- attempts that a person gave up may still run
+
+
+def a_retried_job(channel: Channel, **fields: Any) -> Job:
+    """Return a job whose first attempt was in doubt and whose second one is at Midjourney."""
+    doubtful = a_job("jobone", state=State.IN_DOUBT, **fields)
+    queued, _ = step(doubtful, ev.RetryRequested(), 1300.0)
+    channel.attempt_ends(doubtful, queued, ev.RetryRequested())
+    again, _ = step(queued, ev.AttemptStarted("nonce-again", "session", "650", 1), 1301.0)
+    return step(again, ev.Accepted(), 1302.0)[0]
+
+
+@pytest.mark.parametrize("fields", [{"message_id": "600"}, {}, {"queued_by_bot": True}])
+def test_the_result_of_an_attempt_that_was_given_up_goes_to_no_other_job(fields: dict[str, Any]) -> None:
+    channel = Channel(CHANNEL, lambda **_: None, quiet_time=60.0)
+    channel.tracker.me = ME
+    retried, other = a_retried_job(channel, **fields), a_job("jobtwo")
+    done = replace(retried, state=State.DONE)
+    assert hear(channel.tracker, [done, other], result("700")) == []
+    channel.tracker.hold_unmatched({other.id: other})
+    (held,) = channel.tracker.held
+    assert held.candidates == ("jobtwo", "jobone")
+    channel.tracker.held.job_finished("jobone")
+    assert channel.tracker.foreign_jobs.possible_owners(held.message) == []
+    assert channel.tracker.next_matched({other.id: other}) is None, "it may be the late one"
+
+
+def test_an_attempt_that_was_given_up_is_no_rival_of_its_own_job() -> None:
+    channel = Channel(CHANNEL, lambda **_: None, quiet_time=60.0)
+    channel.tracker.me = ME
+    retried = a_retried_job(channel)
+    ((job_id, event),) = hear(channel.tracker, [retried], result("700"))
+    assert (job_id, type(event)) == ("jobone", ev.Finished)
+
+
+def test_the_start_of_an_attempt_that_waited_in_the_queue_goes_to_no_other_job() -> None:
+    channel = Channel(CHANNEL, lambda **_: None, quiet_time=60.0)
+    channel.tracker.me = ME
+    retried, other = a_retried_job(channel, queued_by_bot=True), a_job("jobtwo", queued_by_bot=True)
+    assert hear(channel.tracker, [replace(retried, state=State.QUEUED), other], started("700")) == []

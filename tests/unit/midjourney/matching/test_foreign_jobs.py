@@ -39,7 +39,7 @@ def test_what_the_journal_keeps_comes_back_as_it_was() -> None:
     foreign_jobs = ForeignJobs()
     foreign_jobs.note(read(started("590", nonce="77")))
     foreign_jobs.note(read(progress("590", uuid=UUID_B), "MESSAGE_UPDATE"))
-    foreign_jobs.add(ForeignJob("cancelled jobaaaaa", "a blue dog", since="500"))
+    foreign_jobs.add(ForeignJob("ended nonce-1", "a blue dog", since="500", owner="jobaaaaa"))
     again = ForeignJobs()
     again.load(json.loads(json.dumps(foreign_jobs.stored())))
     assert again.stored() == foreign_jobs.stored()

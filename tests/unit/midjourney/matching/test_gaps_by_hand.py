@@ -100,7 +100,7 @@ def test_of_two_jobs_that_a_final_fits_the_older_one_stays() -> None:
 
 def test_a_job_that_ended_without_a_result_keeps_its_prompt_also_if_the_channel_was_empty() -> None:
     tracker = MessageTracker(CHANNEL, lambda **_: None)
-    tracker.remember_ended(a_job("ended222", anchor="0"))
+    tracker.remember_attempt(a_job("ended222", anchor="0"))
     final = read(result("1551597298637602816"))
     assert not isinstance(match(final, [a_job()], tracker.foreign_jobs, ME), Match)
 

@@ -15,7 +15,7 @@ from mjwatch.discord.http_errors import _BY_CODE, read_answer
 from mjwatch.jobs.state_machine import step
 from mjwatch.midjourney.parsing.messages import read_message
 from mjwatch.midjourney.parsing.parsed_message import MessageKind
-from mjwatch.midjourney.parsing.refusals import ACCOUNT_SENTENCES, TEXTS, TITLES, judge_embed
+from mjwatch.midjourney.parsing.refusals import ACCOUNT_SENTENCES, TEXTS, TITLES, judge_embed, judge_text
 from mjwatch.midjourney.tracker import MessageTracker
 from mjwatch.model import Prompt, Refusal, RefusalClass, State
 from tests.helpers.message_shapes import CHANNEL, ME, a_job, create, message
@@ -288,3 +288,10 @@ def test_a_notice_whose_whole_text_is_the_prompt_is_taken_seriously() -> None:
     notice = judge_embed("", said, RED, f"/imagine {said}", None, [said])
     assert notice.refusal is not None
     assert notice.refusal.needs_human
+
+
+def test_a_quotation_ends_with_its_lines_and_what_follows_is_the_bots_own_text() -> None:
+    said = "Notice\n> a red cat\n> at night\nPlease complete the task to verify you're human."
+    for notice in (judge_embed("", said, RED, "", None, ["a red cat at night"]), judge_text(said)):
+        assert notice.refusal is not None
+        assert notice.refusal.needs_human

@@ -1,0 +1,101 @@
+"""The promises that every history must keep, and when nothing could have told two jobs apart.
+
+A picture goes to the prompt whose POST made it; nothing is executed twice without proof or a person's word;
+in the end every result is published, or kept back and shown as in doubt.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from mjwatch.midjourney.matching.evidence import duplicate_key
+from mjwatch.model import IN_FLIGHT, Job, State
+from tests.model.world import meaning
+
+if TYPE_CHECKING:
+    from tests.model.client import Client
+    from tests.model.world import BotJob, World
+
+
+class Promises:
+    """Checks what mjwatch does against the truth that only the world knows."""
+
+    def __init__(self, client: Client, world: World, counts: Counter[str]) -> None:
+        self.client = client
+        self.world = world
+        self.counts = counts
+        client.on_result = self.check_result
+        self.retries: Counter[str] = Counter()
+        self.cancelled: set[str] = set()
+        self.given_up: set[str] = set()
+        """The nonces of attempts after which a person had the job sent again, whatever came of them."""
+        self.confused: set[str] = set()
+        """Prompts, as ``meaning`` has them, of which a job has the picture of an equal one run by hand."""
+        self.was_hidden = False
+        """Whether the channel's history could not be read for a while."""
+
+    def made_by(self, job: Job) -> list[BotJob]:
+        return [self.world.owners[nonce] for nonce in job.nonces if nonce in self.world.owners]
+
+    def check_money(self, job: Job) -> None:
+        present = self.client.engine.job(job.id) or job
+        rendered = [made for made in self.made_by(present) if made.fate != "refused"]
+        allowed = 1 + self.retries[job.id]
+        assert len(rendered) <= allowed, f"{job.id} was executed {len(rendered)} times"
+
+    def check_result(self, job: Job) -> None:
+        result = job.result
+        assert result is not None
+        made = self.world.truth[result.message_id]
+        if made in self.made_by(job):
+            self.counts[f"matched by {result.matched_by}"] += 1
+            return
+        if meaning(made.prompt) == meaning(job.prompt.text) in self.confused:
+            self.counts["an equal prompt after one that nothing told apart"] += 1
+            return
+        if self.was_hidden and made.owner is None and meaning(made.prompt) == meaning(job.prompt.text):
+            self.counts["an equal prompt by hand while the history was hidden"] += 1
+            self.confused.add(meaning(job.prompt.text))
+            return
+        if self._can_not_be_told_apart(made, job):
+            self.counts["an equal prompt by hand that nothing told apart"] += 1
+            self.confused.add(meaning(job.prompt.text))
+            return
+        text = f"{job.id} {job.prompt.text!r} got the picture of {made} by {result.matched_by}"
+        self.client.broken = self.client.broken or text
+
+    def _can_not_be_told_apart(self, made: BotJob, job: Job) -> bool:
+        """Return whether nothing that mjwatch was given says that this result is not the job's.
+
+        A person ran the same prompt by hand, its start had no name that was heard, and nothing was heard of
+        what became of the job itself, or it was moderated, which nothing says. Attempts that a person gave up
+        don't count.
+        """
+        made_last = (other for other in self.made_by(job) if other.nonce not in self.given_up)
+        own = [other for other in made_last if other.fate not in {"refused", "moderated"}]
+        is_equal = meaning(made.prompt) == meaning(job.prompt.text)
+        if made.owner is not None or made.pressed is not None or not is_equal:
+            return False
+        heard_of_own = any({"start", "final"} & other.shown for other in own)
+        return "name" not in made.shown and not heard_of_own
+
+    def check_end(self) -> None:
+        held = set(self.client.held())
+        sent = [job for job in self.client.jobs() if job.state in {State.IN_DOUBT, State.RUNNING}]
+        blocked = {duplicate_key(job) for job in sent}
+        for job in self.client.jobs():
+            self.counts[f"ended {job.state}"] += 1
+            assert job.state not in IN_FLIGHT, f"{job!r} is in flight for ever"
+            is_blocked = duplicate_key(job) in blocked
+            assert job.state is not State.QUEUED or is_blocked, f"{job!r} is queued for ever"
+            if job.id in self.cancelled and job.state is State.CANCELLED:
+                continue  # given up by a person, after Midjourney was silent for too long
+            made_last = [made for made in self.made_by(job) if made.nonce not in self.given_up]
+            ended = [made for made in made_last if made.final_id is not None]
+            if not ended or job.state is State.DONE:
+                continue
+            is_held = any(made.final_id in held for made in ended)
+            not_given = self.was_hidden and not any("final" in made.shown for made in ended)
+            assert job.state is State.IN_DOUBT and (is_held or not_given), f"the result of {job!r} is lost"
+            self.counts["held" if is_held else "in doubt because the history was hidden"] += 1
