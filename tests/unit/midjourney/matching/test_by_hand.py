@@ -217,6 +217,13 @@ def test_a_start_matched_by_looks_is_a_foreign_jobs_once_a_nonce_shows_another()
     assert hear(tracker, [running], result("700")) == []
 
 
+def test_a_result_is_not_ours_by_its_text_if_a_newer_start_that_may_be_ours_has_no_name() -> None:
+    tracker, job = a_tracker(), a_job()
+    assert hear(tracker, [job], started("600")) == []
+    assert hear(tracker, [job], result("590")) == []
+    assert [kept.message.message_id for kept in tracker.unmatched] == ["590"]
+
+
 @pytest.mark.parametrize("reply_to", ["580", None])
 def test_a_dismissed_result_does_not_end_a_job_by_hand_that_waits_in_the_queue(reply_to: str | None) -> None:
     """Neither by its looks nor where it replies to a start that is older than the queue's notice."""
