@@ -372,6 +372,11 @@ class MessageTracker:
                 pairs.append((job.id, ev.StartDisputed()))
         return pairs
 
+    def _disprove_start(self, job: Job, message: ParsedMessage, found: Match) -> None:
+        """Note the start that was matched by looks as a foreign job's if an id shows another start."""
+        if not found.by_looks and job.message_id not in {None, message.message_id}:
+            self.foreign_jobs.note(replace(message, message_id=job.message_id, job_uuid=job.job_uuid))
+
     def _may_be_mine(self, message: ParsedMessage) -> bool:
         """Return whether this account may have started the job by hand: jobs of other people name them."""
         return all(user in {None, self.me} for user in (message.user_id, message.invoker_id))
@@ -407,6 +412,8 @@ class MessageTracker:
         if message.kind in FINALS and message.reply_to is not None and message.reply_to == job.message_id:
             self.references_seen = True
         events = list(job_events(message, job, found))
+        if job.start_by_looks and any(isinstance(event, ev.Started) for event in events):
+            self._disprove_start(job, message, found)
         is_running = any(isinstance(event, ev.Started | ev.Progressed) for event in events)
         if is_running and message.event == "REST" and not self.shown.has_news(message, job):
             return []  # read again, unchanged: no sign of life

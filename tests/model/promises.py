@@ -54,10 +54,6 @@ class Promises:
         if meaning(made.prompt) == meaning(job.prompt.text) in self.confused:
             self.counts["an equal prompt after one that nothing told apart"] += 1
             return
-        if self.was_hidden and made.owner is None and meaning(made.prompt) == meaning(job.prompt.text):
-            self.counts["an equal prompt by hand while the history was hidden"] += 1
-            self.confused.add(meaning(job.prompt.text))
-            return
         if self._can_not_be_told_apart(made, job):
             self.counts["an equal prompt by hand that nothing told apart"] += 1
             self.confused.add(meaning(job.prompt.text))
@@ -78,7 +74,21 @@ class Promises:
         if made.owner is not None or made.pressed is not None or not is_equal:
             return False
         heard_of_own = any({"start", "final"} & other.shown for other in own)
-        return "name" not in made.shown and not heard_of_own
+        is_named = "name" in made.shown and not self._lost_its_name(made)
+        return not is_named and not heard_of_own
+
+    def _lost_its_name(self, made: BotJob) -> bool:
+        """Return whether another start, whose own notice was not heard, may have ended this one's waiting."""
+        words = made.prompt.split(" --")[0].split()
+        others = (
+            other for other in self.world.jobs if other.waits and other.owner is None and other is not made
+        )
+        return made.waits and any(
+            "name" not in other.shown
+            and "start" in other.shown
+            and other.prompt.split()[: len(words)] == words
+            for other in others
+        )
 
     def check_end(self) -> None:
         held = set(self.client.held())

@@ -58,7 +58,7 @@ class ForeignJob:
 
     def may_match(self, message: ParsedMessage) -> bool:
         """Return whether this message may be about this job, by its content and its ids."""
-        if not self._fits_content(message):
+        if self._is_older(message) or not self._fits_content(message):
             return False
         same_uuid = None in {self.job_uuid, message.job_uuid} or self.job_uuid == message.job_uuid
         # The result of a prompt replies to its start, if it replies to anything.
@@ -71,14 +71,16 @@ class ForeignJob:
     def may_rival(self, message: ParsedMessage) -> bool:
         """Return whether this job keeps a job of ours from taking this message by its looks.
 
-        Where this may itself be the job of ours, a message that is not about it belongs to somebody else.
+        Where this may itself be the job of ours, a message that is not about it, such as an older result,
+        belongs to somebody else.
         """
         return self._fits_content(message) if self.uncertain else self.may_match(message)
 
+    def _is_older(self, message: ParsedMessage) -> bool:
+        return message.kind in FINALS and not_newer(message.message_id, self.since)
+
     def _fits_content(self, message: ParsedMessage) -> bool:
         if self.result_id is not None or _a_day_apart(self.since, message.message_id):
-            return False
-        if message.kind in FINALS and not_newer(message.message_id, self.since):
             return False
         if self.pressed is not None:
             other_picture = (

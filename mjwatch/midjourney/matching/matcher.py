@@ -124,7 +124,9 @@ def match_history(
     rest = _one_per_bot_job([message for message in rest if not _is_foreign(message, foreign_jobs)])
     _learn([final for final in new if final in rest], list(waiting.values()), foreign_jobs)
     left = [job for job in waiting.values() if by_text is None or job.id in by_text]
-    by_looks = _match_one_to_one(rest, left, foreign_jobs)
+    # A job whose start is found only now is at work: its result may be yet to come.
+    at_work = {job.id for job in jobs if waiting.get(job.id, job).message_id != job.message_id}
+    by_looks = _match_one_to_one(rest, waiting.values(), foreign_jobs, {job.id for job in left} - at_work)
     taken = [message for _, message in by_looks]
     fitting = [message for message in rest if any(fits(message, job) for job in left)]
     return HistoryMatches(found + by_looks, [message for message in fitting if message not in taken])
@@ -186,13 +188,18 @@ def is_other_bot_job(start: ParsedMessage, final: ParsedMessage) -> bool:
 
 
 def _match_one_to_one(
-    messages: Sequence[ParsedMessage], jobs: Sequence[Job], foreign_jobs: ForeignJobs
+    messages: Sequence[ParsedMessage],
+    jobs: Iterable[Job],
+    foreign_jobs: ForeignJobs,
+    findable: Container[str],
 ) -> list[tuple[Match, ParsedMessage]]:
+    """Return the messages of ``findable`` jobs; all jobs are rivals."""
     pairs = [(job, [message for message in messages if fits(message, job)]) for job in jobs]
     found = []
     for job, fitting in pairs:
         rivals = [other for _, other in pairs if any(message in other for message in fitting)]
-        if len(fitting) == 1 and len(rivals) == 1 and not foreign_jobs.may_include(fitting[0], job.id):
+        is_only_one = job.id in findable and len(fitting) == 1 and len(rivals) == 1
+        if is_only_one and not foreign_jobs.may_include(fitting[0], job.id):
             found.append((_by_looks(fitting[0], job), fitting[0]))
     return found
 

@@ -208,6 +208,22 @@ def test_a_start_matched_by_looks_gives_no_interaction_so_that_a_dispute_leaves_
     assert (running.message_id, waiting.message_id, waiting.interaction_id) == ("600", None, None)
 
 
+def test_a_start_matched_by_looks_is_a_foreign_jobs_once_a_nonce_shows_another() -> None:
+    tracker = a_tracker()
+    job = a_job(state=State.RUNNING, message_id="600", start_by_looks=True)
+    own = [(job.id, ev.Started("610", "550", None))]
+    assert hear(tracker, [job], started("610", nonce="nonce-jobaaaaa")) == own
+    running = replace(job, message_id="610", interaction_id="550", start_by_looks=False)
+    assert hear(tracker, [running], result("700")) == []
+
+
+def test_a_result_is_not_ours_by_its_text_if_a_newer_start_that_may_be_ours_has_no_name() -> None:
+    tracker, job = a_tracker(), a_job()
+    assert hear(tracker, [job], started("600")) == []
+    assert hear(tracker, [job], result("590")) == []
+    assert [kept.message.message_id for kept in tracker.unmatched] == ["590"]
+
+
 @pytest.mark.parametrize("reply_to", ["580", None])
 def test_a_dismissed_result_does_not_end_a_job_by_hand_that_waits_in_the_queue(reply_to: str | None) -> None:
     """Neither by its looks nor where it replies to a start that is older than the queue's notice."""

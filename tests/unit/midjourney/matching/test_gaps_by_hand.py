@@ -38,11 +38,22 @@ def a_channel(job: Job, session_id: str) -> Channel:
     return channel
 
 
-def test_an_own_final_without_ids_is_found_beside_the_own_start_that_an_id_names() -> None:
+def test_an_own_final_without_ids_is_kept_beside_the_own_start_and_found_once_the_job_is_overdue() -> None:
+    """While the start is there, the final may be that of a job by hand whose start was deleted."""
     job = a_job(interaction_id="550")
     start, final = read(progress("600") | RUNNING), read(result("700"))
-    matches = match_history([start, final], [job], ForeignJobs(), ME).matched
-    assert matches == [(Match(job.id, "interaction"), start), (Match(job.id, "text"), final)]
+    found = match_history([start, final], [job], ForeignJobs(), ME)
+    assert (found.matched, found.ambiguous) == ([(Match(job.id, "interaction"), start)], [final])
+    running = replace(job, state=State.RUNNING, message_id="600")
+    late = match_history([start, final], [running], ForeignJobs(), ME)
+    assert late.matched == [(Match(job.id, "message"), start), (Match(job.id, "text"), final)]
+
+
+def test_a_job_that_is_not_found_by_its_text_is_a_rival_all_the_same() -> None:
+    jobs = [a_job("one"), a_job("two", state=State.IN_DOUBT)]
+    final = read(result("700"))
+    found = match_history([final], jobs, ForeignJobs(), ME, by_text={"two"})
+    assert (found.matched, found.ambiguous) == ([], [final])
 
 
 def test_nothing_is_adopted_by_its_text_while_the_session_may_still_name_it() -> None:
