@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import closing
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -224,8 +225,11 @@ class FakeEngine:
         paused: str | None = None,
         trouble: ConnectionTrouble | None = None,
         limit: float = 0.0,
+        quiet: float = 0.0,
     ) -> None:
         self._job = job
+        quiet_until = time.time() + quiet if quiet else None
+        self.scheduler = SimpleNamespace(quiet_until=lambda job, now: quiet_until)
         self.paused = paused
         self.service = SimpleNamespace(
             needs_resume=paused is not None, connection_trouble=trouble, sending_wait=lambda: limit
@@ -236,8 +240,8 @@ class FakeEngine:
 
 
 SOON, LATE, NEVER = (
-    ConnectionTrouble("no network", time)
-    for time in (CONNECT_PATIENCE - 1, CONNECT_PATIENCE + 1, float("inf"))
+    ConnectionTrouble("no network", next_try)
+    for next_try in (CONNECT_PATIENCE - 1, CONNECT_PATIENCE + 1, float("inf"))
 )
 QUEUED, RUNNING = a_job(state=State.QUEUED), a_job(state=State.RUNNING)
 
@@ -253,6 +257,9 @@ QUEUED, RUNNING = a_job(state=State.QUEUED), a_job(state=State.RUNNING)
         (FakeEngine(QUEUED, limit=LIMIT_PATIENCE - 1), False),
         (FakeEngine(QUEUED, limit=LIMIT_PATIENCE + 1), True),
         (FakeEngine(RUNNING, limit=LIMIT_PATIENCE + 1), False),
+        (FakeEngine(QUEUED, quiet=LIMIT_PATIENCE - 60), False),
+        (FakeEngine(QUEUED, quiet=LIMIT_PATIENCE + 60), True),
+        (FakeEngine(RUNNING, quiet=LIMIT_PATIENCE + 60), False),
         (FakeEngine(RUNNING, paused="captcha"), False),
         (FakeEngine(RUNNING, trouble=LATE), False),
         (FakeEngine(RUNNING, paused="wrong token", trouble=NEVER), True),
