@@ -58,6 +58,9 @@ class Promises:
             self.counts["an equal prompt by hand that nothing told apart"] += 1
             self.confused.add(meaning(job.prompt.text))
             return
+        if self._is_spare(made, job):
+            self.counts["an equal prompt of a job that a person retried, and that has its picture"] += 1
+            return
         text = f"{job.id} {job.prompt.text!r} got the picture of {made} by {result.matched_by}"
         self.client.broken = self.client.broken or text
 
@@ -74,6 +77,15 @@ class Promises:
         heard_of_own = any({"start", "final"} & other.shown for other in own)
         is_named = "name" in made.shown and not self._lost_its_name(made)
         return not is_named and not heard_of_own
+
+    def _is_spare(self, made: BotJob, job: Job) -> bool:
+        """Return whether this is an attempt too many of another job with the same prompt.
+
+        A person had that job sent again, both attempts ran, and one picture was enough.
+        """
+        owner = next((other for other in self.client.jobs() if made in self.made_by(other)), None)
+        has_spare = owner is not None and owner.result is not None and self.retries[owner.id] > 0
+        return has_spare and meaning(made.prompt) == meaning(job.prompt.text)
 
     def _lost_its_name(self, made: BotJob) -> bool:
         """Return whether another start, whose own notice was not heard, may have ended this one's waiting."""
