@@ -58,6 +58,9 @@ class Promises:
             self.counts["an equal prompt by hand that nothing told apart"] += 1
             self.confused.add(meaning(job.prompt.text))
             return
+        if self._is_spare(made, job):
+            self.counts["an equal prompt of a job that a person retried, and that has its picture"] += 1
+            return
         text = f"{job.id} {job.prompt.text!r} got the picture of {made} by {result.matched_by}"
         self.client.broken = self.client.broken or text
 
@@ -66,7 +69,8 @@ class Promises:
 
         A person ran the same prompt by hand, its start had no name that was heard, and nothing was heard of
         what became of the job itself, or it was moderated, which nothing says. Attempts that a person gave up
-        don't count.
+        don't count. Where a gap's history was hidden, the start by hand and the job's own result may be
+        missing there.
         """
         made_last = (other for other in self.made_by(job) if other.nonce not in self.given_up)
         own = [other for other in made_last if other.fate not in {"refused", "moderated"}]
@@ -75,7 +79,18 @@ class Promises:
             return False
         heard_of_own = any({"start", "final"} & other.shown for other in own)
         is_named = "name" in made.shown and not self._lost_its_name(made)
-        return not is_named and not heard_of_own
+        is_in_hidden_gap = self.was_hidden and "start" not in made.shown
+        is_in_hidden_gap = is_in_hidden_gap and not any("final" in other.shown for other in own)
+        return not is_named and (is_in_hidden_gap or not heard_of_own)
+
+    def _is_spare(self, made: BotJob, job: Job) -> bool:
+        """Return whether this is an attempt too many of another job with the same prompt.
+
+        A person had that job sent again, both attempts ran, and one picture was enough.
+        """
+        owner = next((other for other in self.client.jobs() if made in self.made_by(other)), None)
+        has_spare = owner is not None and owner.result is not None and self.retries[owner.id] > 0
+        return has_spare and meaning(made.prompt) == meaning(job.prompt.text)
 
     def _lost_its_name(self, made: BotJob) -> bool:
         """Return whether another start, whose own notice was not heard, may have ended this one's waiting."""
