@@ -47,7 +47,7 @@ PASSIVE_EVENTS = {
 """The events that a session without a subscription to the guild gets instead of messages, and the key of the
 channels in them (discord-userdoccers, gateway events)."""
 
-_KEPT_KINDS = FINALS | {MessageKind.STARTED}
+_KEPT_KINDS = FINALS | {MessageKind.STARTED, MessageKind.PROGRESS}
 
 JobEvents = list[tuple[str | None, ev.JobEvent]]
 """Events with the id of their job; None for a refusal that concerns the account and no job of ours."""
