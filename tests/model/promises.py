@@ -71,7 +71,8 @@ class Promises:
         what became of the job itself, or it was moderated, which nothing says. Or the start by
         hand was gone before the gap's history was read, and the job's own result has not been heard.
         """
-        own = [other for other in self.made_by(job) if other.fate not in {"refused", "moderated"}]
+        last = [other for other in self.made_by(job) if other.nonce == job.nonce]
+        own = [other for other in last if other.fate not in {"refused", "moderated"}]
         is_equal = meaning(made.prompt) == meaning(job.prompt.text)
         if made.owner is not None or made.pressed is not None or not is_equal:
             return False

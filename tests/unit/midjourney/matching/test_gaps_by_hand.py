@@ -94,6 +94,12 @@ def test_a_second_start_in_the_history_disputes_the_one_that_was_matched_by_look
     assert [held.message_id for held in channel.tracker.held] == ["700", "701"]
 
 
+def test_a_start_that_may_be_that_of_a_job_not_found_by_its_text_is_kept() -> None:
+    start = read(started("600"), "REST")
+    found = match_history([start], [a_job(state=State.SUBMITTING)], ForeignJobs(), ME, by_text=())
+    assert (found.matched, found.ambiguous) == ([], [start])
+
+
 def test_a_start_of_a_gap_is_learned_although_newer_messages_were_heard_before_the_history() -> None:
     tracker = MessageTracker(CHANNEL, lambda **_: None)
     tracker.me, tracker.newest = ME, "500"
