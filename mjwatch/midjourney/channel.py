@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mjwatch import effects as ef
 from mjwatch import events as ev
+from mjwatch.discord.json_values import id_of
 from mjwatch.discord.stream_position import SilenceProof, StreamPosition
 from mjwatch.midjourney.tracker import JobEvents, MessageTracker
 from mjwatch.model import ENDED, IN_FLIGHT, Job, State
@@ -213,6 +214,7 @@ class Channel:
         if not event.complete or self.stream.cursor is not None:
             return set()
         at_work = {message_id for message_id, message in event.reread.items() if message is not None}
+        at_work |= {message_id for message in event.messages if (message_id := id_of(message.get("id")))}
         lost = (job for job in jobs.values() if self._has_lost_session(job) and job.message_id not in at_work)
         return {job.id for job in lost} | (self._lookups.keys() & jobs.keys())
 

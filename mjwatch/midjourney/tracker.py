@@ -47,7 +47,8 @@ PASSIVE_EVENTS = {
 """The events that a session without a subscription to the guild gets instead of messages, and the key of the
 channels in them (discord-userdoccers, gateway events)."""
 
-_KEPT_KINDS = FINALS | {MessageKind.STARTED}
+_KEPT_KINDS = FINALS | {MessageKind.STARTED, MessageKind.PROGRESS}
+_STARTS = frozenset({MessageKind.STARTED, MessageKind.PROGRESS})
 
 JobEvents = list[tuple[str | None, ev.JobEvent]]
 """Events with the id of their job; None for a refusal that concerns the account and no job of ours."""
@@ -174,6 +175,15 @@ class MessageTracker:
         """
         parsed = [self._completed(self._parse("REST", message, jobs), jobs) for message in messages]
         unowned = [message for message in parsed if self._closed_owner(message, jobs) is None]
+        starts = [message for message in unowned if message.kind in _STARTS and self._may_be_mine(message)]
+        disputed = [pair for start in starts for pair in self._disputed_by(start, jobs)]
+        in_dispute = {job_id for job_id, _ in disputed}
+        without_start = {
+            job.id: replace(job, message_id=None, job_uuid=None, start_by_looks=False)
+            for job in jobs.values()
+            if job.id in in_dispute
+        }
+        jobs = {**jobs, **without_start}
         found = match_history(
             unowned,
             list(jobs.values()),
@@ -191,7 +201,8 @@ class MessageTracker:
         for message in unowned:
             if message.message_id not in matched and self._may_be_mine(message):
                 self.held.hold(message, jobs.values(), by_ids=True)
-        return [pair for match_, message in found.matched for pair in self._events(match_, message, jobs)]
+        events = [pair for match_, message in found.matched for pair in self._events(match_, message, jobs)]
+        return list(dict.fromkeys(disputed)) + events
 
     def next_matched(self, jobs: Mapping[str, Job]) -> tuple[UnmatchedMessage | HeldResult, JobEvents] | None:
         """Return the first unmatched message whose job is known by now, and its events, or None.
@@ -366,7 +377,10 @@ class MessageTracker:
         """
         pairs: JobEvents = []
         for job in jobs.values():
-            if job.start_by_looks and fits(message, replace(job, message_id=None, job_uuid=None)):
+            is_other = job.start_by_looks and message.message_id != job.message_id
+            is_known = is_other and self.foreign_jobs.has_start(message)
+            if is_other and not is_known and fits(message, replace(job, message_id=None, job_uuid=None)):
+                self.foreign_jobs.note(message, uncertain=True)
                 first = replace(message, message_id=job.message_id, job_uuid=job.job_uuid)
                 self.foreign_jobs.note(first, uncertain=True)
                 pairs.append((job.id, ev.StartDisputed()))

@@ -318,8 +318,10 @@ class History:
 
     def _end(self) -> None:
         """Let everything come to its end: the network works, the bot ends its jobs, many hours pass."""
-        self.hidden = self.world.deaf = False
+        self.hidden = False
         self.story.append("--- the end: all works again")
+        if self.world.deaf:
+            self._deafen()
         for turn in range(STEPS_OF_THE_END):
             if not self.client.connected:
                 self.client.resume() if self.client.can_resume() else self.client.identify()

@@ -68,20 +68,18 @@ class Promises:
         """Return whether nothing that mjwatch was given says that this result is not the job's.
 
         A person ran the same prompt by hand, its start had no name that was heard, and nothing was heard of
-        what became of the job itself, or it was moderated, which nothing says. Attempts that a person gave up
-        don't count. Where a gap's history was hidden, the start by hand and the job's own result may be
-        missing there.
+        what became of the job itself, or it was moderated, which nothing says. Or the start by
+        hand was gone before the gap's history was read, and the job's own result has not been heard.
         """
-        made_last = (other for other in self.made_by(job) if other.nonce not in self.given_up)
-        own = [other for other in made_last if other.fate not in {"refused", "moderated"}]
+        last = [other for other in self.made_by(job) if other.nonce == job.nonce]
+        own = [other for other in last if other.fate not in {"refused", "moderated"}]
         is_equal = meaning(made.prompt) == meaning(job.prompt.text)
         if made.owner is not None or made.pressed is not None or not is_equal:
             return False
         heard_of_own = any({"start", "final"} & other.shown for other in own)
         is_named = "name" in made.shown and not self._lost_its_name(made)
-        is_in_hidden_gap = self.was_hidden and "start" not in made.shown
-        is_in_hidden_gap = is_in_hidden_gap and not any("final" in other.shown for other in own)
-        return not is_named and (is_in_hidden_gap or not heard_of_own)
+        missed = "start" not in made.shown and not any("final" in other.shown for other in own)
+        return not is_named and (missed or not heard_of_own)
 
     def _is_spare(self, made: BotJob, job: Job) -> bool:
         """Return whether this is an attempt too many of another job with the same prompt.

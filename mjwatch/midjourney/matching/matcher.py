@@ -128,7 +128,7 @@ def match_history(
     at_work = {job.id for job in jobs if waiting.get(job.id, job).message_id != job.message_id}
     by_looks = _match_one_to_one(rest, waiting.values(), foreign_jobs, {job.id for job in left} - at_work)
     taken = [message for _, message in by_looks]
-    fitting = [message for message in rest if any(fits(message, job) for job in left)]
+    fitting = [message for message in rest if any(fits(message, job) for job in waiting.values())]
     return HistoryMatches(found + by_looks, [message for message in fitting if message not in taken])
 
 

@@ -67,6 +67,39 @@ def test_nothing_is_adopted_by_its_text_while_the_session_may_still_name_it() ->
     assert channel.history(by_hand, {job.id: late}) == [(job.id, ev.Started("600", by_looks=True))]
 
 
+def test_progress_that_is_heard_before_the_history_is_read_shows_a_job_by_hand() -> None:
+    """Its start was missed, and may be deleted before the history is read."""
+    tracker = MessageTracker(CHANNEL, lambda **_: None)
+    tracker.me = ME
+    tracker.new_session()
+    job = a_job(state=State.RUNNING, message_id="600")
+    update = ev.GatewayDispatch("MESSAGE_UPDATE", progress("650"), 3)
+    assert tracker.dispatch(update, {job.id: job}) == []
+    tracker.caught_up = True
+    found = tracker.next_matched({job.id: job})
+    assert found is not None
+    tracker.release(found[0])
+    assert tracker.dispatch(create(result("700")), {job.id: job}) == []
+    assert [entry["message_id"] for entry in tracker.foreign_jobs.stored()] == ["650"]
+
+
+def test_a_second_start_in_the_history_disputes_the_one_that_was_matched_by_looks() -> None:
+    channel = Channel(CHANNEL, lambda **_: None, quiet_time=60.0)
+    channel.tracker.me = ME
+    job = a_job(state=State.RUNNING, message_id="600", start_by_looks=True)
+    messages = started("610"), result("700", reply_to="600"), result("701", uuid=UUID_B, reply_to="610")
+    found = channel.history(ev.HistoryRead(messages, "701", {"600": None}), {job.id: job})
+    assert found[0] == (job.id, ev.StartDisputed())
+    assert not any(isinstance(event, ev.Finished) for _, event in found)
+    assert [held.message_id for held in channel.tracker.held] == ["700", "701"]
+
+
+def test_a_start_that_may_be_that_of_a_job_not_found_by_its_text_is_kept() -> None:
+    start = read(started("600"), "REST")
+    found = match_history([start], [a_job(state=State.SUBMITTING)], ForeignJobs(), ME, by_text=())
+    assert (found.matched, found.ambiguous) == ([], [start])
+
+
 def test_a_start_of_a_gap_is_learned_although_newer_messages_were_heard_before_the_history() -> None:
     tracker = MessageTracker(CHANNEL, lambda **_: None)
     tracker.me, tracker.newest = ME, "500"
