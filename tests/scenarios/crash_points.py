@@ -189,7 +189,7 @@ POINTS: dict[str, CrashPoint] = {
     **before_and_after("finished", at_commit(State.COLLECTING)),
     # downloading and publishing
     **before_and_after("download", CrashPoint(CDN, "fetch")),
-    "in-download": CrashPoint(http, "_next_piece", is_picture, after=True),
+    "in-download": CrashPoint(http, "_pieces", is_picture, after=True),
     "in-split": CrashPoint(mjwatch.pictures.split, "_encode", nth=2),
     "after-split": CrashPoint(mjwatch.pictures.split.Grid, "pieces", after=True),
     "in-staging": CrashPoint(Folder, "create", is_staged, nth=3, after=True),

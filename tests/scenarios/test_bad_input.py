@@ -245,7 +245,7 @@ def test_an_api_call_gives_up_and_withdraws_the_prompt(stage: Stage, monkeypatch
 def test_the_service_keeps_trying_and_status_and_submit_report_it(stage: Stage, shared_stage: Stage) -> None:
     set_address(stage, "127.0.0.1:9")
     daemon = stage.start()
-    wait_until(lambda: stage.log.count("no connection") > 1, "two tries")
+    wait_until(lambda: "no connection" in stage.log, "a try")
     assert daemon.poll() is None
     verb = start_command(stage, "submit", "a patient cat", "--wait")
     wait_for_line(verb, "waiting: ")

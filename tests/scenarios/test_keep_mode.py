@@ -35,8 +35,9 @@ def check_only_new_file_runs(stage: Stage, name: str | None = None) -> None:
     """Drop a file, wait for its folder, and check that nothing else was sent meanwhile."""
     before = posts(stage)
     name = name or f"new{next(_numbers)}.txt"
-    stage.drop(name, f"a picture of {name}\n")
-    wait_until(lambda: is_done(stage, f"a picture of {name}"), f"the folder of {name}")
+    prompt = f"a picture of {name.removesuffix('.txt')}"
+    stage.drop(name, f"{prompt}\n")
+    wait_until(lambda: is_done(stage, prompt), f"the folder of {name}")
     assert posts(stage) == before + 1
 
 

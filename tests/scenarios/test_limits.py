@@ -6,6 +6,7 @@ import time
 import urllib.request
 from collections import Counter
 from contextlib import closing
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -57,7 +58,9 @@ def test_one_prompt_meets_a_limit_and_after_it_all_others_run(
         daemon = stage.fork(SHORT_LIMITS_MODULE, "run")
         drop(stage, PROMPTS)
         wait_until(lambda: states(stage)["done"] == PROMPTS, "all pictures")
-        assert stage.log.partition("sending waits")[0].count("submitting") == 1
+        sent_before = stage.log.partition("sending waits")[0].count("submitting")
+        # Midjourney answers some moments after Discord, and the pace lets others follow meanwhile.
+        assert sent_before == 1 if refused == HTTPStatus.TOO_MANY_REQUESTS else sent_before < PROMPTS
         assert statuses(stage) == [refused] + [204] * PROMPTS
         assert status(stage)["sending_limit"] is None
         assert stage.stop(daemon) == 0
