@@ -100,9 +100,13 @@ def init(
 
 
 def default_folder() -> Path:
-    """Return the folder for a first configuration: root has none of its own, but sets up the machine."""
+    """Return the folder for a first configuration.
+
+    Root sets up the machine, unless its environment names a place for its own configurations.
+    """
     is_root = hasattr(os, "geteuid") and os.geteuid() == 0
-    return (SYSTEM_CONFIG if is_root else user_config()).parent
+    is_for_all = is_root and not os.environ.get("XDG_CONFIG_HOME")
+    return (SYSTEM_CONFIG if is_for_all else user_config()).parent
 
 
 def _found_by_default() -> Path | None:

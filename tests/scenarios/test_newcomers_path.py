@@ -98,6 +98,7 @@ def a_shell(home: Path) -> tuple[str, ...]:
     """Return a shell with only a home folder, where the program is installed as by pipx."""
     variables = {
         "HOME": str(home),
+        "XDG_CONFIG_HOME": str(home / ".config"),  # or root would set up the machine
         "PATH": f"{home}/.local/bin:/usr/local/bin:/usr/bin:/bin",
         "PS1": f"{PROMPT} ",
         "TERM": "screen",

@@ -134,10 +134,13 @@ def test_no_folder_is_placed_under_etc(folder: str, inbox: str, outbox: str, sta
     assert places == {"inbox": inbox, "outbox": outbox, "state": state}
 
 
-@pytest.mark.parametrize("user", [0, 1000])
+@pytest.mark.parametrize(
+    ("user", "has_own_place", "for_all"), [(0, False, True), (0, True, False), (1000, False, False)]
+)
 def test_root_sets_up_the_machine_and_others_their_own_service(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: int, has_own_place: bool, for_all: bool
 ) -> None:
     monkeypatch.setattr("os.geteuid", lambda: user)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    assert default_folder() == (Path("/etc/mjwatch") if user == 0 else tmp_path / "mjwatch")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / ".config") if has_own_place else "")
+    assert default_folder() == (Path("/etc/mjwatch") if for_all else tmp_path / ".config/mjwatch")
