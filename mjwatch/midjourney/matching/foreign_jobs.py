@@ -14,7 +14,7 @@ from mjwatch.midjourney.parsing.parsed_message import Action, MessageKind, Parse
 from mjwatch.model import IN_FLIGHT, Job, State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 
 WAITING = IN_FLIGHT | {State.IN_DOUBT}
@@ -238,10 +238,15 @@ class ForeignJobs:
             if job.owner == job_id:
                 self.add(replace(job, owner=None))
 
-    def dismiss(self, final: ParsedMessage) -> None:
-        """Note that this final is no job's of ours; it ends the one that has started and that it fits."""
+    def dismiss(self, final: ParsedMessage, others: Sequence[ParsedMessage] = ()) -> None:
+        """Note that this final is no job's of ours; it ends the one that has started and that it fits.
+
+        ``others``: results that are held. If one of them fits that job, too, either may be what ended it.
+        """
         fitting = [job for job in self._by_message.values() if job.may_match(final)]
-        if not self.end_by_ids(final) and len(fitting) == 1 and not fitting[0].queued:
+        if self.end_by_ids(final) or len(fitting) != 1 or fitting[0].queued:
+            return
+        if not any(fitting[0].may_match(other) for other in others):
             self._end(fitting[0], final)
         if not self.has_final(final):
             message_id = final.message_id or ""

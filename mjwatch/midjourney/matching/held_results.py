@@ -137,8 +137,8 @@ class HeldResults:
 
     def dismiss(self, message: ParsedMessage) -> None:
         """Note that a final is no job's of ours."""
-        self._foreign_jobs.dismiss(message)
         self.remove(message.message_id or "")
+        self._foreign_jobs.dismiss(message, [held.message for held in self])
 
     def objection(self, message: ParsedMessage, job: Job) -> str | None:
         """Return why this message can't be the job's result, whatever a person says; None if it can be."""

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from mjwatch.model import Job
 
 WIDE = "a red cat --ar 3:2"
+UUID_C = "cccccccc-0000-4000-8000-00000000000c"
 
 
 def read(data: dict[str, Any], event: str = "MESSAGE_CREATE") -> ParsedMessage:
@@ -232,6 +233,20 @@ def test_a_dismissed_result_does_not_end_a_job_by_hand_that_waits_in_the_queue(r
     tracker.foreign_jobs.dismiss(read(result("591", WIDE, reply_to=reply_to)))
     job = a_job(text=WIDE, state=State.IN_DOUBT)
     assert hear(tracker, [job], started("600", WIDE)) == []
+
+
+def test_a_dismissed_result_does_not_end_a_job_by_hand_whose_result_another_held_one_may_be() -> None:
+    tracker, job = a_tracker(), a_job(state=State.IN_DOUBT)
+    assert hear(tracker, [job], started("590", nonce="4242")) == []
+    assert hear(tracker, [job], result("700", uuid=UUID_A), result("701", uuid=UUID_B)) == []
+    tracker.hold_unmatched({job.id: job})
+    assert [held.message_id for held in tracker.held] == ["700", "701"]
+    for message_id in ("701", "700"):
+        held = tracker.held.get(message_id)
+        assert held is not None
+        tracker.held.dismiss(held.message)
+        assert tracker.next_matched({job.id: job}) is None
+    assert [id_ for id_, _ in hear(tracker, [job], result("702", uuid=UUID_C))] == [job.id]
 
 
 def test_a_start_that_an_id_proves_is_not_disputed() -> None:
