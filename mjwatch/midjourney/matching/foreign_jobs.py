@@ -244,10 +244,10 @@ class ForeignJobs:
         ``others``: results that are held. If one of them fits that job, too, either may be what ended it.
         """
         fitting = [job for job in self._by_message.values() if job.may_match(final)]
-        if self.end_by_ids(final) or len(fitting) != 1 or fitting[0].queued:
-            return
-        if not any(fitting[0].may_match(other) for other in others):
-            self._end(fitting[0], final)
+        if not self.end_by_ids(final) and len(fitting) == 1 and not fitting[0].queued:
+            (job,) = fitting
+            if not any(job.may_match(other) for other in others):
+                self._end(job, final)
         if not self.has_final(final):
             message_id = final.message_id or ""
             self.add(ForeignJob(message_id, "", final.job_uuid, since=message_id, result_id=message_id))
