@@ -94,6 +94,27 @@ def test_a_second_start_in_the_history_disputes_the_one_that_was_matched_by_look
     assert [held.message_id for held in channel.tracker.held] == ["700", "701"]
 
 
+def test_a_disputed_start_that_is_read_again_is_not_its_job_s_any_more() -> None:
+    """Else the job gets the uuid of a job by hand, and then its picture."""
+    channel = Channel(CHANNEL, lambda **_: None, quiet_time=60.0)
+    channel.tracker.me = ME
+    job = a_job(state=State.RUNNING, message_id="600", start_by_looks=True)
+    first = progress("600", uuid=UUID_A)
+    read_now = ev.HistoryRead((first, progress("610", uuid=UUID_B)), "610", {"600": first})
+    assert channel.history(read_now, {job.id: job}) == [(job.id, ev.StartDisputed())]
+
+
+def test_a_final_of_a_gap_does_not_end_a_job_by_hand_whose_start_is_still_there() -> None:
+    """It may be that of another one, whose start was deleted before the history was read."""
+    tracker = MessageTracker(CHANNEL, lambda **_: None)
+    tracker.me = ME
+    assert tracker.history([progress("600"), result("650", uuid=UUID_B)], {}) == []
+    tracker.caught_up = True
+    job = a_job(state=State.RUNNING, message_id="710", anchor="700")
+    assert tracker.dispatch(create(result("720")), {job.id: job}) == []
+    assert [kept.message.message_id for kept in tracker.unmatched] == ["720"]
+
+
 def test_a_start_that_may_be_that_of_a_job_not_found_by_its_text_is_kept() -> None:
     start = read(started("600"), "REST")
     found = match_history([start], [a_job(state=State.SUBMITTING)], ForeignJobs(), ME, by_text=())
