@@ -185,6 +185,8 @@ class Channel:
     def history(self, event: ev.HistoryRead, jobs: Mapping[str, Job]) -> JobEvents:
         """Return what the history means for which job; call ``history_handled`` once that is committed."""
         by_text = self._found_by_text(event, jobs)
+        if not event.messages and event.complete and self.stream.cursor is None:
+            self.tracker.hold_unmatched(jobs, by_ids=True)
         found = self.tracker.history(event.messages, jobs, by_text, event.reread)
         if event.messages:  # an empty page may be a missing right to read
             doubtful = (job for job in jobs.values() if job.state is State.IN_DOUBT and job.id in by_text)

@@ -224,10 +224,13 @@ class MessageTracker:
 
     # ---- results that are held until it is clear whose they are, or until a person says so
 
-    def hold_unmatched(self, jobs: Mapping[str, Job]) -> None:
-        """Hold the unmatched results, unless a history that is still unread may show whose they are."""
-        for unmatched in self.unmatched if self.caught_up else ():
-            if self.held.hold(unmatched.message, jobs.values()):
+    def hold_unmatched(self, jobs: Mapping[str, Job], *, by_ids: bool = False) -> None:
+        """Hold the unmatched results, unless a history that is still unread may show whose they are.
+
+        ``by_ids``: that history lacks them, so that it can't be read, and only ids settle them.
+        """
+        for unmatched in self.unmatched if self.caught_up or by_ids else ():
+            if self.held.hold(unmatched.message, jobs.values(), by_ids=by_ids):
                 self.unmatched.remove(unmatched)
 
     def _settled(self, held: HeldResult, jobs: Mapping[str, Job]) -> JobEvents | None:

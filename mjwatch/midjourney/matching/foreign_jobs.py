@@ -95,7 +95,7 @@ class ForeignJob:
         nameless = message.nonce is None and message.interaction_id is None
         if not self.queued or message.kind not in _RUNNING or not (nameless or message.nonce == self.nonce):
             return False
-        return self.may_match(message)
+        return not not_newer(message.message_id, self.since) and self.may_match(message)
 
     def matches_ids(self, message: ParsedMessage) -> bool:
         """Return whether an id says that this final belongs to this job."""

@@ -115,6 +115,25 @@ def test_a_final_of_a_gap_does_not_end_a_job_by_hand_whose_start_is_still_there(
     assert [kept.message.message_id for kept in tracker.unmatched] == ["720"]
 
 
+def test_a_start_that_is_older_than_a_queued_job_is_another_job_s() -> None:
+    foreign_jobs = ForeignJobs()
+    foreign_jobs.add(ForeignJob("650", "a red cat", since="650", queued=True))
+    foreign_jobs.note(read(started("600")))
+    assert [entry["message_id"] for entry in foreign_jobs.stored()] == ["650", "600"]
+
+
+def test_a_final_that_an_empty_history_lacks_is_held() -> None:
+    """The history can't be read, so that a job by hand may have begun in the gap."""
+    job = a_job(session_id="lost")
+    channel = a_channel(job, "session")
+    assert channel.tracker.dispatch(create(result("700")), {job.id: job}) == []
+    empty = ev.HistoryRead((), None)
+    assert channel.history(empty, {job.id: job}) == []
+    channel.history_handled(empty, 1001.0)
+    assert channel.tracker.next_matched({job.id: job}) is None
+    assert [(held.message_id, held.by_ids) for held in channel.tracker.held] == [("700", True)]
+
+
 def test_a_start_that_may_be_that_of_a_job_not_found_by_its_text_is_kept() -> None:
     start = read(started("600"), "REST")
     found = match_history([start], [a_job(state=State.SUBMITTING)], ForeignJobs(), ME, by_text=())
