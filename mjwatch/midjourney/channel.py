@@ -124,6 +124,7 @@ class Channel:
         missed = self.tracker.missed_something(event)
         if missed:
             self.stream.missed_something(monotonic)
+            self.tracker.begin_gap()
         return missed
 
     # ---- the life of a job

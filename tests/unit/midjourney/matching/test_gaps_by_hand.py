@@ -134,6 +134,20 @@ def test_a_final_that_an_empty_history_lacks_is_held() -> None:
     assert [(held.message_id, held.by_ids) for held in channel.tracker.held] == [("700", True)]
 
 
+def test_what_a_passive_update_shows_to_be_missing_is_a_gap() -> None:
+    """A start that is heard before the history is read hides no older one that was missed."""
+    job = a_job(session_id="session", session_generation=1)
+    channel = a_channel(job, "session")
+    channel.load(None, "500")
+    channel.history_handled(ev.HistoryRead((), None), 1001.0)
+    update = {"channels": [{"id": CHANNEL, "last_message_id": "600"}]}
+    assert channel.dispatch_handled(ev.GatewayDispatch("PASSIVE_UPDATE_V1", update, 3), 1002.0)
+    assert channel.tracker.dispatch(create(started("610", nonce=job.nonce)), {job.id: job})
+    running = replace(job, state=State.RUNNING, message_id="610")
+    channel.history(ev.HistoryRead((started("600"), started("610")), "610"), {job.id: running})
+    assert [entry["message_id"] for entry in channel.tracker.foreign_jobs.stored()] == ["600"]
+
+
 def test_a_start_that_may_be_that_of_a_job_not_found_by_its_text_is_kept() -> None:
     start = read(started("600"), "REST")
     found = match_history([start], [a_job(state=State.SUBMITTING)], ForeignJobs(), ME, by_text=())
