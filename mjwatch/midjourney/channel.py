@@ -124,6 +124,7 @@ class Channel:
         missed = self.tracker.missed_something(event)
         if missed:
             self.stream.missed_something(monotonic)
+            self.tracker.begin_gap()
         return missed
 
     # ---- the life of a job
@@ -185,12 +186,14 @@ class Channel:
     def history(self, event: ev.HistoryRead, jobs: Mapping[str, Job]) -> JobEvents:
         """Return what the history means for which job; call ``history_handled`` once that is committed."""
         by_text = self._found_by_text(event, jobs)
-        found = self.tracker.history(event.messages, jobs, by_text)
+        if not event.messages and event.complete and self.stream.cursor is None:
+            self.tracker.hold_unmatched(jobs, by_ids=True)
+        found = self.tracker.history(event.messages, jobs, by_text, event.reread)
         if event.messages:  # an empty page may be a missing right to read
             doubtful = (job for job in jobs.values() if job.state is State.IN_DOUBT and job.id in by_text)
             self._searched |= {job.id: job.nonce for job in doubtful}
         self.tracker.note_newest(event.newest)
-        return found + self.tracker.reread(event.reread, jobs)
+        return found
 
     def history_handled(self, event: ev.HistoryRead, monotonic: float) -> None:
         """Note that all that follows from this part of the history is committed."""

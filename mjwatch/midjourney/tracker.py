@@ -148,7 +148,7 @@ class MessageTracker:
                 return int(snowflake_of(channel.get("last_message_id")) or 0) > int(self.newest or 0)
         return False
 
-    def reread(self, messages: Mapping[str, Mapping[str, Any] | None], jobs: Mapping[str, Job]) -> JobEvents:
+    def _reread(self, messages: Mapping[str, Mapping[str, Any] | None], jobs: Mapping[str, Job]) -> JobEvents:
         """Return what happened to start messages, which were read again after a gap.
 
         A missing one was deleted only if another one shows that the history can be read at all.
@@ -168,22 +168,18 @@ class MessageTracker:
         messages: Sequence[Mapping[str, Any]],
         jobs: Mapping[str, Job],
         by_text: Container[str] | None = None,
+        reread: Mapping[str, Mapping[str, Any] | None] | None = None,
     ) -> JobEvents:
         """Return what a part of the channel's history, read after a gap, means for which job.
 
-        ``by_text``: the ids of the jobs that may be found by their prompt; None means all.
+        ``by_text``: the ids of the jobs that may be found by their prompt; None means all. ``reread``: the
+        start messages that were read again.
         """
         parsed = [self._completed(self._parse("REST", message, jobs), jobs) for message in messages]
         unowned = [message for message in parsed if self._closed_owner(message, jobs) is None]
         starts = [message for message in unowned if message.kind in _STARTS and self._may_be_mine(message)]
         disputed = [pair for start in starts for pair in self._disputed_by(start, jobs)]
-        in_dispute = {job_id for job_id, _ in disputed}
-        without_start = {
-            job.id: replace(job, message_id=None, job_uuid=None, start_by_looks=False)
-            for job in jobs.values()
-            if job.id in in_dispute
-        }
-        jobs = {**jobs, **without_start}
+        jobs = _without_disputed_starts(jobs, disputed)
         found = match_history(
             unowned,
             list(jobs.values()),
@@ -202,7 +198,7 @@ class MessageTracker:
             if message.message_id not in matched and self._may_be_mine(message):
                 self.held.hold(message, jobs.values(), by_ids=True)
         events = [pair for match_, message in found.matched for pair in self._events(match_, message, jobs)]
-        return list(dict.fromkeys(disputed)) + events
+        return list(dict.fromkeys(disputed)) + events + self._reread(reread or {}, jobs)
 
     def next_matched(self, jobs: Mapping[str, Job]) -> tuple[UnmatchedMessage | HeldResult, JobEvents] | None:
         """Return the first unmatched message whose job is known by now, and its events, or None.
@@ -228,10 +224,13 @@ class MessageTracker:
 
     # ---- results that are held until it is clear whose they are, or until a person says so
 
-    def hold_unmatched(self, jobs: Mapping[str, Job]) -> None:
-        """Hold the unmatched results, unless a history that is still unread may show whose they are."""
-        for unmatched in self.unmatched if self.caught_up else ():
-            if self.held.hold(unmatched.message, jobs.values()):
+    def hold_unmatched(self, jobs: Mapping[str, Job], *, by_ids: bool = False) -> None:
+        """Hold the unmatched results, unless a history that is still unread may show whose they are.
+
+        ``by_ids``: that history lacks them, so that it can't be read, and only ids settle them.
+        """
+        for unmatched in self.unmatched if self.caught_up or by_ids else ():
+            if self.held.hold(unmatched.message, jobs.values(), by_ids=by_ids):
                 self.unmatched.remove(unmatched)
 
     def _settled(self, held: HeldResult, jobs: Mapping[str, Job]) -> JobEvents | None:
@@ -447,6 +446,13 @@ def _is_start(message_id: str | None, jobs: Iterable[Job]) -> bool:
     return message_id is not None and any(
         job.message_id == message_id and job.state in WAITING for job in jobs
     )
+
+
+def _without_disputed_starts(jobs: Mapping[str, Job], disputed: JobEvents) -> dict[str, Job]:
+    """Return the jobs as they are once they know that their start may be another job's."""
+    none: dict[str, Any] = {"message_id": None, "job_uuid": None, "start_by_looks": False}
+    in_dispute = {job_id for job_id, _ in disputed}
+    return {id_: replace(job, **none) if id_ in in_dispute else job for id_, job in jobs.items()}
 
 
 def _wrong_starts(message: ParsedMessage, jobs: Iterable[Job]) -> JobEvents:

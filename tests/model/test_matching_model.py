@@ -36,6 +36,6 @@ def test_no_history_breaks_a_promise(part: int) -> None:
 
 def test_a_history_that_breaks_a_promise_is_found_and_told() -> None:
     with without("parameters"):
-        failed = failures(range(1, 120), Counter())
+        failed = failures(range(201, 320), Counter())
     assert failed
     assert "got the picture of" in failed[0][1]

@@ -14,7 +14,7 @@ from mjwatch.midjourney.parsing.parsed_message import Action, MessageKind, Parse
 from mjwatch.model import IN_FLIGHT, Job, State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Container, Iterable, Iterator, Sequence
 
 
 WAITING = IN_FLIGHT | {State.IN_DOUBT}
@@ -95,7 +95,7 @@ class ForeignJob:
         nameless = message.nonce is None and message.interaction_id is None
         if not self.queued or message.kind not in _RUNNING or not (nameless or message.nonce == self.nonce):
             return False
-        return self.may_match(message)
+        return not not_newer(message.message_id, self.since) and self.may_match(message)
 
     def matches_ids(self, message: ParsedMessage) -> bool:
         """Return whether an id says that this final belongs to this job."""
@@ -185,12 +185,14 @@ class ForeignJobs:
         if len(self._by_message) > MAX_FOREIGN_JOBS:
             self._by_message.popitem(last=False)
 
-    def end_by_content(self, final: ParsedMessage) -> None:
+    def end_by_content(self, final: ParsedMessage, running: Container[str | None] = ()) -> None:
         """End a foreign job that fits this final by content; no job of ours waits for it.
 
-        If more than one fits, the oldest stays: it keeps more results from being taken for ours.
+        If more than one fits, the oldest stays: it keeps more results from being taken for ours. ``running``:
+        the start messages of jobs that stay, because they may still run.
         """
-        ended = next((job for job in reversed(self._by_message.values()) if job.may_match(final)), None)
+        fitting = [job for job in self._by_message.values() if job.may_match(final)]
+        ended = next((job for job in reversed(fitting) if job.message_id not in running), None)
         if ended is not None:
             self._end(ended, final)
 

@@ -120,9 +120,10 @@ def match_history(
             rest.append(message)
     new = [message for message in rest if not not_newer(message.message_id, newest)]
     # The starts first: they show whose the finals are.
-    _learn([start for start in new if start.kind not in FINALS], list(waiting.values()), foreign_jobs)
+    shown = {message.message_id for message in messages}
+    _learn([start for start in new if start.kind not in FINALS], list(waiting.values()), foreign_jobs, shown)
     rest = _one_per_bot_job([message for message in rest if not _is_foreign(message, foreign_jobs)])
-    _learn([final for final in new if final in rest], list(waiting.values()), foreign_jobs)
+    _learn([final for final in new if final in rest], list(waiting.values()), foreign_jobs, shown)
     left = [job for job in waiting.values() if by_text is None or job.id in by_text]
     # A job whose start is found only now is at work: its result may be yet to come.
     at_work = {job.id for job in jobs if waiting.get(job.id, job).message_id != job.message_id}
@@ -143,7 +144,8 @@ def _update(waiting: dict[str, Job], job_id: str, message: ParsedMessage) -> Non
 
 
 def _is_foreign(message: ParsedMessage, foreign_jobs: ForeignJobs) -> bool:
-    known = foreign_jobs.has_final if message.kind in FINALS else foreign_jobs.has_start
+    """Return whether an id says that this is a foreign job's; a final ends that job."""
+    known = foreign_jobs.end_by_ids if message.kind in FINALS else foreign_jobs.has_start
     return known(message)
 
 
@@ -152,13 +154,22 @@ def _may_be_ours(message: ParsedMessage, me: str | None) -> bool:
     return message.kind in _IN_HISTORY and users <= {None, me}
 
 
-def _learn(messages: Sequence[ParsedMessage], jobs: Sequence[Job], foreign_jobs: ForeignJobs) -> None:
-    """Note foreign jobs that began or ended in a gap; a message that may be ours by content is ignored."""
+def _learn(
+    messages: Sequence[ParsedMessage],
+    jobs: Sequence[Job],
+    foreign_jobs: ForeignJobs,
+    shown: Container[str | None],
+) -> None:
+    """Note foreign jobs that began or ended in a gap; a message that may be ours by content is ignored.
+
+    ``shown``: the messages that are there. A final ends no job by content whose start is one of them: the bot
+    deletes the start of a job that has ended, and the final may be that of a job whose start is gone.
+    """
     for message in sorted(messages, key=lambda message: int(message.message_id or 0)):
         if any(fits(message, job) for job in jobs):
             continue
         if message.kind in FINALS:
-            foreign_jobs.end_by_content(message)
+            foreign_jobs.end_by_content(message, shown)
         else:
             foreign_jobs.note(message)
 

@@ -170,7 +170,11 @@ def test_an_empty_channel_has_a_newest_message_all_the_same() -> None:
 
 def test_at_the_first_look_at_the_channel_running_jobs_belong_to_somebody_else() -> None:
     tracker = a_follower()
-    page = [started("590"), started("591", "a blue dog"), result("595", "a blue dog", uuid=UUID_B)]
+    page = [
+        started("590"),
+        started("591", "a blue dog"),
+        result("595", "a blue dog", uuid=UUID_B, reply_to="591"),
+    ]
     assert tracker.history(page, {}) == []
     ours = by_id(a_job(anchor="600"), a_job("jobblue", "a blue dog", anchor="600"))
     assert tracker.dispatch(create(result("700", uuid=UUID_A)), ours) == []

@@ -94,6 +94,60 @@ def test_a_second_start_in_the_history_disputes_the_one_that_was_matched_by_look
     assert [held.message_id for held in channel.tracker.held] == ["700", "701"]
 
 
+def test_a_disputed_start_that_is_read_again_is_not_its_job_s_any_more() -> None:
+    """Else the job gets the uuid of a job by hand, and then its picture."""
+    channel = Channel(CHANNEL, lambda **_: None, quiet_time=60.0)
+    channel.tracker.me = ME
+    job = a_job(state=State.RUNNING, message_id="600", start_by_looks=True)
+    first = progress("600", uuid=UUID_A)
+    read_now = ev.HistoryRead((first, progress("610", uuid=UUID_B)), "610", {"600": first})
+    assert channel.history(read_now, {job.id: job}) == [(job.id, ev.StartDisputed())]
+
+
+def test_a_final_of_a_gap_does_not_end_a_job_by_hand_whose_start_is_still_there() -> None:
+    """It may be that of another one, whose start was deleted before the history was read."""
+    tracker = MessageTracker(CHANNEL, lambda **_: None)
+    tracker.me = ME
+    assert tracker.history([progress("600"), result("650", uuid=UUID_B)], {}) == []
+    tracker.caught_up = True
+    job = a_job(state=State.RUNNING, message_id="710", anchor="700")
+    assert tracker.dispatch(create(result("720")), {job.id: job}) == []
+    assert [kept.message.message_id for kept in tracker.unmatched] == ["720"]
+
+
+def test_a_start_that_is_older_than_a_queued_job_is_another_job_s() -> None:
+    foreign_jobs = ForeignJobs()
+    foreign_jobs.add(ForeignJob("650", "a red cat", since="650", queued=True))
+    foreign_jobs.note(read(started("600")))
+    assert [entry["message_id"] for entry in foreign_jobs.stored()] == ["650", "600"]
+
+
+def test_a_final_that_an_empty_history_lacks_is_held() -> None:
+    """The history can't be read, so that a job by hand may have begun in the gap."""
+    job = a_job(session_id="lost")
+    channel = a_channel(job, "session")
+    assert channel.tracker.dispatch(create(result("700")), {job.id: job}) == []
+    empty = ev.HistoryRead((), None)
+    assert channel.history(empty, {job.id: job}) == []
+    channel.history_handled(empty, 1001.0)
+    assert channel.tracker.next_matched({job.id: job}) is None
+    assert [(held.message_id, held.by_ids) for held in channel.tracker.held] == [("700", True)]
+
+
+def test_what_a_passive_update_shows_to_be_missing_is_a_gap() -> None:
+    """A start that is heard before the history is read hides no older one that was missed."""
+    job = a_job(session_id="session", session_generation=1)
+    channel = a_channel(job, "session")
+    channel.load(None, "500")
+    channel.history_handled(ev.HistoryRead((), None), 1001.0)
+    update = {"channels": [{"id": CHANNEL, "last_message_id": "600"}]}
+    assert channel.dispatch_handled(ev.GatewayDispatch("PASSIVE_UPDATE_V1", update, 3), 1002.0)
+    assert channel.tracker.dispatch(create(started("610", nonce=job.nonce)), {job.id: job})
+    running = replace(job, state=State.RUNNING, message_id="610")
+    channel.history(ev.HistoryRead((started("600"), started("610")), "610"), {job.id: running})
+    assert [entry["message_id"] for entry in channel.tracker.foreign_jobs.stored()] == ["600"]
+
+
 def test_a_start_that_may_be_that_of_a_job_not_found_by_its_text_is_kept() -> None:
     start = read(started("600"), "REST")
     found = match_history([start], [a_job(state=State.SUBMITTING)], ForeignJobs(), ME, by_text=())
