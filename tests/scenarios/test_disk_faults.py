@@ -214,8 +214,9 @@ def test_an_outbox_that_is_removed_while_a_job_runs_is_created_again(tmp_path: P
 def test_an_inbox_that_is_removed_and_created_again_is_used_again(tmp_path: Path) -> None:
     with open_stage(tmp_path / "w", "--seconds-per-job", "0.2") as stage:
         daemon = start_ready(stage)
-        shutil.rmtree(stage.inbox)
+        removed = stage.inbox.rename(stage.folder / "removed")  # at once: the daemon may be writing there
         wait_for_log(stage, "can't be read: No such file or directory")
+        shutil.rmtree(removed)
         time.sleep(RETRY_TIME / 3)
         stage.drop("cat.ready.txt", "a cat\n")
         wait_for_log(stage, "can be used again")
