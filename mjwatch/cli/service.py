@@ -28,9 +28,7 @@ if TYPE_CHECKING:
 
     from mjwatch.config import Config
     from mjwatch.diagnostics.check import CheckResult
-    from mjwatch.discord.rest import DiscordREST
     from mjwatch.host.service import Scope, Step
-    from mjwatch.settings.secrets import Keys
 
 
 # ---- run
@@ -275,10 +273,11 @@ def check(
     reached, the token, the clock, the guild, the channel and the bot's command. Each failed check says how to
     fix the problem.
     """
+    from mjwatch.client.discord_api import connect
     from mjwatch.diagnostics.check import CheckState, run_checks
 
     running = None if config is None else _config_if_valid(context.obj)
-    results = run_checks(config or context.obj, connect=_connect, running=running)
+    results = run_checks(config or context.obj, connect=connect, running=running)
     results += _notification_tests(config or context.obj) if notify else []
     if as_json:
         echo_json([result.to_json() for result in results])
@@ -323,15 +322,6 @@ def _config_if_valid(path: Path | None) -> Config | None:
         return Config.load(path)
     except ConfigError:
         return None
-
-
-def _connect(config: Config, keys: Keys) -> DiscordREST:
-    from mjwatch.discord.rest import DiscordREST
-
-    discord = config.discord
-    return DiscordREST(
-        discord.api_url, keys.token.reveal(), proxy=discord.proxy, allow_hosts=discord.allow_hosts
-    )
 
 
 # ---- config show and path

@@ -89,7 +89,7 @@ def assign(context: typer.Context, job: JobId, message: Message, as_json: Json =
     `mjwatch status` names the results that are held because they may be of several jobs. Any other result of
     your account in the channel can be assigned, too, unless an id proves that it is another job's.
     """
-    from mjwatch.client.messages import read_message
+    from mjwatch.client.discord_api import read_message
     from mjwatch.host.platform import require_write_access
     from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
 

@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mjwatch.cli.app import app
-from mjwatch.client.messages import read_message
+from mjwatch.client.discord_api import read_message
 from mjwatch.config import Config, load_keys
 from mjwatch.discord.rest import DiscordREST
 from mjwatch.midjourney.parsing.messages import read_message as parse

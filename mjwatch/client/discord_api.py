@@ -1,4 +1,4 @@
-"""Read a message of the channel that a person names, in this process."""
+"""Discord's API for a command, in this process: the connection, and a message that a person names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,15 @@ from mjwatch.errors import MjwatchError
 from mjwatch.settings.secrets import parse_channel_address
 
 if TYPE_CHECKING:
-    from mjwatch.config import Config
+    from mjwatch.config import Config, Keys
+
+
+def connect(config: Config, keys: Keys) -> DiscordREST:
+    """Return the API as this configuration reaches it; the caller closes it. Raise ConfigError."""
+    discord = config.discord
+    return DiscordREST(
+        discord.api_url, keys.token.reveal(), proxy=discord.proxy, allow_hosts=discord.allow_hosts
+    )
 
 
 def read_message(config: Config, text: str, message_id: str) -> dict[str, Any] | None:
@@ -23,10 +31,5 @@ def read_message(config: Config, text: str, message_id: str) -> dict[str, Any] |
     keys = load_keys(config)
     if "/" in text and parse_channel_address(text)[1] != keys.channel_id:
         raise MjwatchError("the message is in another channel", "name one in the channel that mjwatch uses")
-    discord = config.discord
-    with closing(
-        DiscordREST(
-            discord.api_url, keys.token.reveal(), proxy=discord.proxy, allow_hosts=discord.allow_hosts
-        )
-    ) as rest:
+    with closing(connect(config, keys)) as rest:
         return rest.message(keys.channel_id, message_id)
