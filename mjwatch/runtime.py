@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import secrets
@@ -21,6 +22,7 @@ from mjwatch.engine.loop import Engine
 from mjwatch.engine.queue import EventQueue
 from mjwatch.errors import ConfigError, JournalError
 from mjwatch.events import InboxScanned, RequestsPending
+from mjwatch.filesystem.permissions import group_command, group_id, pass_on_group
 from mjwatch.filesystem.probe import free_space
 from mjwatch.gallery.gallery import Gallery
 from mjwatch.gallery.updater import GalleryUpdater
@@ -56,6 +58,8 @@ if TYPE_CHECKING:
     from mjwatch.model import Job
     from mjwatch.settings.secrets import Keys
 
+log = logging.getLogger("mjwatch")
+
 INBOX_PATIENCE, WORKER_PATIENCE, STATUS_PATIENCE, GALLERY_PATIENCE, HOOK_PATIENCE = 2.0, 8.0, 2.0, 2.0, 3.0
 """Seconds that a scan, a POST or a folder, status.json, the gallery and the hooks get to end."""
 
@@ -80,6 +84,7 @@ class Runtime:
     ) -> None:
         """Without ``watch_inbox`` prompt files stay in the inbox; only prompts submitted to the engine run.
 
+        ``[outbox] mode`` is the umask of this whole process as long as it runs.
         ``take_over``: the host that owns the inbox will not come back. ``accept_existing``: the files in an
         inbox that this journal does not know are to be run.
         """
@@ -144,9 +149,13 @@ class Runtime:
         problems = config.folder_problems()
         if problems:
             raise ConfigError("; ".join(problems))
+        if config.outbox.mode:
+            stack.callback(os.umask, os.umask(0o777 & ~int(config.outbox.mode, 8)))
         journal, ownership = self._locked_journal(stack)
         outbox = Outbox(config.outbox.path, config.state.path)
         outbox.sweep()
+        if config.outbox.group:
+            _share_outbox(config.outbox.path, config.outbox.group)
         gallery = Gallery(config.outbox.path, config.state.path, outbox.check_mounted)
         updater = GalleryUpdater(gallery, repair_first=self._watch_inbox)
         self._gallery = updater if config.outbox.gallery else None
@@ -375,6 +384,21 @@ def build_engine(
         new_nonce=new_nonce,
         new_id=new_id,
     )
+
+
+def _share_outbox(outbox: Path, name: str) -> None:
+    """Let the outbox pass on this group; log what a person must do if this user may not.
+
+    Raise ConfigError if there is no such group.
+    """
+    group = group_id(name)
+    if group is None:
+        raise ConfigError(f"[outbox] group: there is no group {name}", f"run `sudo groupadd {name}`")
+    try:
+        pass_on_group(outbox, group)
+    except OSError as error:
+        message = "the outbox %s can't get the group %s: %s; run `%s`"
+        log.warning(message, outbox, name, error.strerror, group_command(outbox, name))
 
 
 def new_nonce() -> str:

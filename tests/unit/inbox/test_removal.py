@@ -146,7 +146,7 @@ def test_a_file_that_may_not_be_removed_is_reported_and_not_taken_again(
             assert not it.inbox.remove(file.path, file.identity)
             assert it.scans(3) == [InboxScanned(0)] * 3
         assert left(root) == ["cat.txt"]
-    why = "it was taken, but can't be removed: Permission denied; run `chmod u+w"
+    why = "it was taken, but can't be removed: Permission denied; run `chmod u+rwx"
     assert caplog.text.count(f"cat.txt is left in the inbox: {why} {root}`") == 1
 
 
