@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import random
 import secrets
@@ -22,7 +21,6 @@ from mjwatch.engine.loop import Engine
 from mjwatch.engine.queue import EventQueue
 from mjwatch.errors import ConfigError, JournalError
 from mjwatch.events import InboxScanned, RequestsPending
-from mjwatch.filesystem.permissions import group_command, group_id, pass_on_group
 from mjwatch.filesystem.probe import free_space
 from mjwatch.gallery.gallery import Gallery
 from mjwatch.gallery.updater import GalleryUpdater
@@ -57,8 +55,6 @@ if TYPE_CHECKING:
     from mjwatch.effects import Effect
     from mjwatch.model import Job
     from mjwatch.settings.secrets import Keys
-
-log = logging.getLogger("mjwatch")
 
 INBOX_PATIENCE, WORKER_PATIENCE, STATUS_PATIENCE, GALLERY_PATIENCE, HOOK_PATIENCE = 2.0, 8.0, 2.0, 2.0, 3.0
 """Seconds that a scan, a POST or a folder, status.json, the gallery and the hooks get to end."""
@@ -155,7 +151,7 @@ class Runtime:
         outbox = Outbox(config.outbox.path, config.state.path)
         outbox.sweep()
         if config.outbox.group:
-            _share_outbox(config.outbox.path, config.outbox.group)
+            outbox.give_to(config.outbox.group)
         gallery = Gallery(config.outbox.path, config.state.path, outbox.check_mounted)
         updater = GalleryUpdater(gallery, repair_first=self._watch_inbox)
         self._gallery = updater if config.outbox.gallery else None
@@ -384,21 +380,6 @@ def build_engine(
         new_nonce=new_nonce,
         new_id=new_id,
     )
-
-
-def _share_outbox(outbox: Path, name: str) -> None:
-    """Let the outbox pass on this group; log what a person must do if this user may not.
-
-    Raise ConfigError if there is no such group.
-    """
-    group = group_id(name)
-    if group is None:
-        raise ConfigError(f"[outbox] group: there is no group {name}", f"run `sudo groupadd {name}`")
-    try:
-        pass_on_group(outbox, group)
-    except OSError as error:
-        message = "the outbox %s can't get the group %s: %s; run `%s`"
-        log.warning(message, outbox, name, error.strerror, group_command(outbox, name))
 
 
 def new_nonce() -> str:

@@ -9,8 +9,9 @@ from contextlib import contextmanager, suppress
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from mjwatch.errors import OutboxError
+from mjwatch.errors import ConfigError, OutboxError
 from mjwatch.filesystem.folder import UnexpectedFileError, durable_folder, open_folder, private_folder
+from mjwatch.filesystem.permissions import group_command, group_id, pass_on_group
 from mjwatch.filesystem.safe_names import safe_file_name, safe_name
 from mjwatch.outbox.manifest import FILE_NAME, LARGEST_MANIFEST, iso
 from mjwatch.prompts.filenames import without_ready_marker
@@ -88,6 +89,21 @@ class Outbox:
         if parents and parents[0].casefold() in _RESERVED:
             parents[0] += "_"
         return PurePosixPath(*([FAILED] if failed else []), *parents, f"{stem_of(job)}-{job.id}")
+
+    def give_to(self, name: str) -> None:
+        """Let the outbox have this group, and pass it on; log what a person must do if this user may not.
+
+        Raise ConfigError if there is no such group.
+        """
+        group = group_id(name)
+        if group is None:
+            raise ConfigError(f"[outbox] group: there is no group {name}", f"run `sudo groupadd {name}`")
+        try:
+            pass_on_group(self._root, group)
+        except OSError as error:
+            command = group_command(self._root, name)
+            message = "the outbox %s can't get the group %s: %s; run `%s`"
+            log.warning(message, self._root, name, error.strerror, command)
 
     def sweep(self) -> None:
         """Remove what a crash left in staging. Call it only while no other process stages there.

@@ -21,7 +21,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mjwatch.errors import OutboxError
+from mjwatch.errors import ConfigError, OutboxError
 from mjwatch.outbox import publisher as outbox_module
 from mjwatch.outbox.manifest import FILE_NAME, iso
 from mjwatch.outbox.publisher import FAILED, STAGING, Outbox, prompt_file_name, stem_of
@@ -102,6 +102,25 @@ def test_what_is_published_has_the_group_of_the_folder_that_it_appears_in(
     published = root / PLACE
     assert published.stat().st_mode & stat.S_ISGID
     assert {path.stat().st_gid for path in (published, *published.iterdir())} == {of_outbox}
+
+
+def test_an_outbox_is_given_to_a_group(outbox: Outbox, root: Path) -> None:
+    group = (*foreign_groups(), os.getegid())[0]
+    outbox.give_to(str(group))
+    outbox.publish(JOB, files())
+    assert {path.stat().st_gid for path in root.rglob("*")} == {group}
+    with pytest.raises(ConfigError, match="there is no group no-such-group"):
+        outbox.give_to("no-such-group")
+
+
+def test_a_group_that_may_not_be_given_is_no_reason_to_publish_nothing(
+    outbox: Outbox, root: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    fail(monkeypatch, os, "chown", errno.EPERM, after=0)
+    outbox.give_to("61003")
+    assert outbox.publish(JOB, files()) == PLACE
+    command = f"sudo chgrp -R 61003 {root} && "
+    assert f"can't get the group 61003: Operation not permitted; run `{command}" in caplog.text
 
 
 def test_what_a_crash_left_beside_the_published_folder_is_removed(outbox: Outbox, root: Path) -> None:
