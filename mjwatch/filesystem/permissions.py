@@ -104,7 +104,7 @@ else:
     def command_for_all(inbox: Path) -> str:
         """Return the command after which this user may use all that is in the inbox. Raise OSError."""
         path, group = quote(str(inbox)), _shared_group(inbox.stat().st_gid)
-        return f"sudo chgrp -R {group} {path} && sudo chmod -R g+rwX {path}"
+        return f"sudo chgrp -R {group} {path} && sudo chmod -R ug+rwX {path}"
 
     def _shared_group(group: int) -> str:
         """Return the name of the inbox's group if this user is in it, else of the user's own group."""
