@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[3]
 HANG = deadline(150.0)
 
-SOURCES = ("mjwatch", "tests", "docs", "systemd", "keys", "bench")
+SOURCES = ("mjwatch", "tests", "docs", "systemd", "container", "keys", "bench")
 SECRET = "an-invented-token-that-must-not-travel"
 
 
