@@ -31,7 +31,7 @@ _NAMESPACE = """
 mount --make-rprivate / && mount -t cgroup2 cgroup /sys/fs/cgroup && mount -t tmpfs tmpfs /dev/shm &&
 mount -t tmpfs tmpfs /run && mkdir /run/storage && echo ready && exec cat
 """
-_OPTIONS = ("--root=/run/storage", "--storage-driver=overlay", "--cgroup-manager=cgroupfs")
+_OPTIONS = ("--root=/run/storage", "--storage-driver=overlay", "--cgroup-manager=cgroupfs", "--runtime=crun")
 _RUN_OPTIONS = (
     "--network=host",
     "--cgroups=disabled",
@@ -77,8 +77,8 @@ def open_engine() -> Iterator[Engine]:
     """Yield Podman without any image; at the end its containers are removed."""
     if os.geteuid() != 0:
         pytest.fail("Podman in a mount namespace needs root", pytrace=False)
-    for name in ("podman", "crun", "conmon"):
-        program(name)
+    program("podman")
+    program("crun")
     command = [program("unshare"), "--mount", program("sh"), "-c", _NAMESPACE]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as namespace:
         assert namespace.stdout is not None

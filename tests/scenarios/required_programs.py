@@ -24,12 +24,15 @@ _PACKAGES = {
 }
 
 
+def package_of(name: str) -> str:
+    """Return the package of Debian that has a program."""
+    return _PACKAGES.get(name, name)
+
+
 def program(name: str) -> str:
     """Return the path of a program; fail the test if it is missing."""
     paths = [path for path in _OUTSIDE_PATH.get(name, ()) if Path(path).exists()]
     found = shutil.which(name) or next(iter(paths), None)
     if found is None:
-        pytest.fail(
-            f"this test needs the program {name} (apt-get install {_PACKAGES.get(name, name)})", pytrace=False
-        )
+        pytest.fail(f"this test needs the program {name} (apt-get install {package_of(name)})", pytrace=False)
     return found

@@ -10,6 +10,7 @@ import os
 import re
 import time
 import tomllib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,7 +21,6 @@ from tests.scenarios.stage import Stage, open_stage, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 pytestmark = pytest.mark.real
 
@@ -34,7 +34,7 @@ STOP_LIMIT = deadline(20.0)
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """Podman with our image."""
     with open_engine() as engine:
-        build_image(engine, tmp_path_factory.mktemp("image"), "metrics,notify")
+        build_image(engine, tmp_path_factory.mktemp("image"), "metrics")
         yield engine
 
 
@@ -70,6 +70,15 @@ def published(folder: Path) -> dict[str, Path]:
     return {m["prompt"]["submitted"]: path for path, m in manifests.items() if m["state"] == "done"}
 
 
+def wait_for_pictures(engine: Engine, container: str, folder: Path, *prompts: str) -> None:
+    """Wait until all these prompts have pictures; fail at once if the container ends."""
+    process = Path(f"/proc/{json.loads(engine('inspect', container).stdout)[0]['State']['Pid']}")
+    wait_until(
+        lambda: set(prompts) <= set(published(folder)) or not process.exists(), f"pictures of {prompts}"
+    )
+    assert set(prompts) <= set(published(folder)), engine("logs", container).stderr.decode()
+
+
 def test_a_prompt_becomes_pictures_and_a_new_container_continues_after_a_quick_stop(
     engine: Engine, tmp_path: Path
 ) -> None:
@@ -83,9 +92,10 @@ def test_a_prompt_becomes_pictures_and_a_new_container_continues_after_a_quick_s
         checked = engine.run("--rm", *options, IMAGE, "check", check=False).stdout.decode()
         assert "/run/secrets has token" in checked, checked
 
-        engine.run("--detach", "--name=first", *options, IMAGE)
+        # Without --hostname it would be that of the host, because the network is the host's.
+        engine.run("--detach", "--name=first", "--hostname=1f2e3d4c5b6a", *options, IMAGE)
         (home / "inbox" / "kite.txt").write_text("a red kite\n")
-        wait_until(lambda: "a red kite" in published(home), "the first pictures")
+        wait_for_pictures(engine, "first", home, "a red kite")
         folder = published(home)["a red kite"]
         assert len(list(folder.glob("*_[1-4].*"))) == 4
         assert {path.stat().st_uid for path in [folder, *folder.iterdir()]} == {USER}
@@ -108,8 +118,8 @@ def test_a_prompt_becomes_pictures_and_a_new_container_continues_after_a_quick_s
         assert token.encode() not in log.stdout + log.stderr + engine("inspect", "first").stdout
         engine("rm", "first")
 
-        engine.run("--detach", "--name=second", *options, IMAGE)
-        wait_until(lambda: set(prompts) <= set(published(home)), "the other pictures")
+        engine.run("--detach", "--name=second", "--hostname=a6b5c4d3e2f1", *options, IMAGE)
+        wait_for_pictures(engine, "second", home, *prompts)
         engine("stop", "second")
         assert executed(stage) == {prompt: ["done"] for prompt in ["a red kite", *prompts]}
         assert stage.simulator_state()["cdn_with_authorization"] == 0
