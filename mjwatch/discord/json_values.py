@@ -12,7 +12,7 @@ _DIGITS = 20
 
 def is_object(value: object) -> TypeGuard[Mapping[str, Any]]:
     """Return whether this is a JSON object (parsers give string keys only)."""
-    return isinstance(value, Mapping)
+    return isinstance(value, dict)
 
 
 def object_of(value: object) -> Mapping[str, Any]:

@@ -107,8 +107,19 @@ def build_manifest(
 
 def dump_manifest(manifest: dict[str, Any]) -> bytes:
     """Return the manifest as the bytes of its file: UTF-8, and nothing that strict readers refuse."""
-    text = json.dumps(manifest, ensure_ascii=False, allow_nan=False, indent=2)
-    return (text + "\n").encode("utf-8", "replace")
+    lines = [f"  {_ENCODER.encode(key)}: {_lines_of(value)}" for key, value in manifest.items()]
+    return ("{\n" + ",\n".join(lines) + "\n}\n").encode("utf-8", "replace")
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+"""Without ``indent``, which json has only in Python: that takes ten times as long."""
+
+
+def _lines_of(value: object) -> str:
+    """Return a value on one line; a list with each element on a line of its own."""
+    if not isinstance(value, list) or not value:
+        return _ENCODER.encode(value)
+    return "[\n    " + ",\n    ".join(map(_ENCODER.encode, value)) + "\n  ]"
 
 
 def load_manifest(path: Path) -> dict[str, Any]:
