@@ -86,14 +86,14 @@ def read_file(root: Path, path: str, limit: int) -> bytes:
         return folder.read(name, limit)
 
 
-def replace_file(root: Path, path: str, data: bytes) -> None:
+def replace_file(root: Path, path: str, data: bytes, *, durable: bool = True) -> None:
     """Replace a file by a new version, or create it and its folders; it is whole at every moment.
 
-    Raise OSError, and then the file has not changed.
+    Raise OSError, and then the file has not changed. ``durable`` as in ``Folder.replace``.
     """
     *folders, name = path.split("/")
     with open_folder(root, folders, make=True) as folder:
-        folder.replace(name, data)
+        folder.replace(name, data, durable=durable)
 
 
 def _stat(root: Path, path: str) -> os.stat_result:

@@ -191,27 +191,29 @@ class Folder:
             raise
         return descriptor
 
-    def create(self, name: str, data: bytes) -> None:
-        """Write a new file; its content and mode are durable, its name only after ``sync``."""
+    def create(self, name: str, data: bytes, *, durable: bool = True) -> None:
+        """Write a new file; its content and mode are durable (unless told), its name only after ``sync``."""
         descriptor = os.open(self._at(name), _CREATE, FILE_MODE, dir_fd=self._descriptor)
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
             if os.name != "nt":
                 os.fchmod(descriptor, FILE_MODE)
-            os.fsync(descriptor)
+            if durable:
+                os.fsync(descriptor)
 
-    def replace(self, name: str, data: bytes, staged: str | None = None) -> None:
+    def replace(self, name: str, data: bytes, staged: str | None = None, *, durable: bool = True) -> None:
         """Replace the file by a new version, or create it; it is whole at every moment, and durable.
 
         If it fails, nothing has changed. ``staged`` is the name of the new version while it is written.
+        Not ``durable``: a power cut soon afterwards may leave the old version, or an empty file.
         """
         # Syncthing and most other tools ignore names like this, so that no half version is synced.
         staged = staged or f"~syncthing~{name}.tmp"
         with suppress(FileNotFoundError):
             self.unlink(staged)
         try:
-            self.create(staged, data)
+            self.create(staged, data, durable=durable)
             os.replace(
                 self._at(staged), self._at(name), src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor
             )
@@ -219,7 +221,8 @@ class Folder:
             with suppress(OSError):
                 self.unlink(staged)
             raise self._explained(name, stat.S_IFREG, error) from error
-        self.sync()
+        if durable:
+            self.sync()
 
     def move(self, name: str, target: Folder, new_name: str) -> None:
         """Move a file or a folder, within a file system."""

@@ -101,7 +101,7 @@ class Gallery:
     def show_status(self, status: Mapping[str, Any]) -> None:
         """Show the state of the service, as ``status.json`` has it."""
         self._check()
-        replace_file(self._outbox, f"{GALLERY_FOLDER}/{STATUS}", status_script(status))
+        _write(self._outbox, f"{GALLERY_FOLDER}/{STATUS}", status_script(status))
 
     def add(self, folders: Iterable[str], thumbnails: Mapping[str, bytes] = NO_THUMBNAILS) -> None:
         """Add the jobs of these folders, by their paths in the outbox; other folders are left out.
@@ -256,10 +256,15 @@ class Chunks:
 
     def _write(self, number: int, lines: Sequence[str]) -> None:
         path = f"{GALLERY_FOLDER}/{_chunk_name(number)}"
-        replace_file(self._outbox, path, chunk_script(number, lines))
+        _write(self._outbox, path, chunk_script(number, lines))
 
     def _write_index(self, count: int) -> None:
-        replace_file(self._outbox, f"{GALLERY_FOLDER}/{INDEX}", index_script(count))
+        _write(self._outbox, f"{GALLERY_FOLDER}/{INDEX}", index_script(count))
+
+
+def _write(outbox: Path, path: str, data: bytes) -> None:
+    """Write a file of the gallery. Not durable: ``repair`` makes again what a power cut has emptied."""
+    replace_file(outbox, path, data, durable=False)
 
 
 def _chunk_name(number: int) -> str:
@@ -273,13 +278,17 @@ class Thumbnails:
         self._outbox = outbox
 
     def ids(self) -> set[str]:
-        """Return the jobs that have one."""
-        return {
-            name.removesuffix(".webp")
-            for folder in self._folders()
-            for name in folder.names()
-            if name.endswith(".webp")
-        }
+        """Return the jobs that have one. An empty file is none: a power cut can leave it."""
+        found: set[str] = set()
+        for folder in self._folders():
+            with folder.entries() as entries:
+                files = [entry for entry in entries if entry.name.endswith(".webp")]
+                found |= {
+                    file.name.removesuffix(".webp")
+                    for file in files
+                    if file.stat(follow_symlinks=False).st_size
+                }
+        return found
 
     def size_for(self, entry: Entry, job_folder: str, given: bytes | None = None) -> list[int] | None:
         """Return width and height of the job's thumbnail; None if it has none.
@@ -298,7 +307,7 @@ class Thumbnails:
 
     def _stored(self, job_id: str, given: bytes | None) -> bytes | None:
         if given is not None:
-            replace_file(self._outbox, _thumbnail_path(job_id), given)
+            _write(self._outbox, _thumbnail_path(job_id), given)
             return given
         try:
             return read_file(self._outbox, _thumbnail_path(job_id), LARGEST_PART) or None
@@ -316,7 +325,7 @@ class Thumbnails:
         if not sources:
             return None
         data = thumbnail(sources)
-        replace_file(self._outbox, _thumbnail_path(entry["id"]), data)
+        _write(self._outbox, _thumbnail_path(entry["id"]), data)
         return data
 
     def keep_only(self, ids: Collection[str]) -> None:

@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import threading
+import time
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,9 @@ QUEUE = 256
 BATCH_SIZE = 16
 """Folders that are added at once."""
 
+PAUSE = 1.0
+"""Seconds from one addition of new folders to the next, unless a whole batch waits: each writes a chunk again."""
+
 RETRY_DELAY = 60.0
 """Seconds until the thread tries again after the gallery could not be written."""
 
@@ -35,9 +39,17 @@ NICE_LEVEL = 10
 class GalleryUpdater:
     """One thread, "gallery". Any thread may call its methods, which return at once."""
 
-    def __init__(self, gallery: Gallery, *, repair_first: bool = True, retry: float = RETRY_DELAY) -> None:
-        """``repair_first``: scan the outbox for what an earlier run left out. ``retry`` in seconds."""
+    def __init__(
+        self,
+        gallery: Gallery,
+        *,
+        repair_first: bool = True,
+        pause: float = PAUSE,
+        retry: float = RETRY_DELAY,
+    ) -> None:
+        """``repair_first``: scan the outbox for what an earlier run left out. ``pause``, ``retry``: seconds."""
         self._gallery = gallery
+        self._pause = pause
         self._retry = retry
         self._changed = threading.Condition()
         self._published: deque[str] = deque()
@@ -48,6 +60,7 @@ class GalleryUpdater:
         self._backlog: deque[str] = deque()
         self._installed = self._needs_tidying = False
         self._failing = False
+        self._next_addition = 0.0
         self._thread = threading.Thread(target=self._run, name="gallery", daemon=True)
 
     def start(self) -> None:
@@ -92,9 +105,15 @@ class GalleryUpdater:
     def _wait(self) -> bool:
         """Wait until there is something to do; return False if the thread must end."""
         with self._changed:
-            while not (self._published or self._stopping or self._needs_repair or self._has_backlog()):
-                self._changed.wait()
+            while not (self._stopping or self._needs_repair or self._has_backlog() or self._has_batch()):
+                left = self._next_addition - time.monotonic()
+                if self._published and left <= 0:
+                    break
+                self._changed.wait(left if self._published else None)
             return bool(self._published) or not self._stopping
+
+    def _has_batch(self) -> bool:
+        return len(self._published) >= BATCH_SIZE
 
     def _has_backlog(self) -> bool:
         return bool(self._backlog) or self._needs_tidying or not self._installed
@@ -112,6 +131,7 @@ class GalleryUpdater:
             needs_repair, self._needs_repair = self._needs_repair, self._needs_repair and bool(published)
         if published:
             self._gallery.add(published, thumbnails)
+            self._next_addition = time.monotonic() + self._pause
         elif needs_repair:
             self._backlog = deque(self._gallery.repair())
             self._needs_tidying = True

@@ -84,6 +84,8 @@ LARGE_BLOCK = 2 * 1024 * 1024
 libwebp takes and frees a block of just over 1 MiB for the smallest picture; to map that each time costs 500
 page faults, which is 1 ms a picture. So as much free memory stays at the end of each heap.
 """
+
+
 def return_memory_early() -> bool:
     """Make the C library return the memory of a picture to the system as soon as the picture is freed.
 
