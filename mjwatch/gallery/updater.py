@@ -27,7 +27,7 @@ BATCH_SIZE = 16
 """Folders that are added at once."""
 
 PAUSE = 1.0
-"""Seconds from one addition of new folders to the next, unless a whole batch waits: each writes a chunk again."""
+"""Seconds between two additions of new folders, unless a whole batch waits: each writes a chunk again."""
 
 RETRY_DELAY = 60.0
 """Seconds until the thread tries again after the gallery could not be written."""
@@ -47,7 +47,7 @@ class GalleryUpdater:
         pause: float = PAUSE,
         retry: float = RETRY_DELAY,
     ) -> None:
-        """``repair_first``: scan the outbox for what an earlier run left out. ``pause``, ``retry``: seconds."""
+        """``repair_first``: scan for what an earlier run left out. ``pause`` and ``retry`` in seconds."""
         self._gallery = gallery
         self._pause = pause
         self._retry = retry

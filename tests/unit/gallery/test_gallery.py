@@ -303,12 +303,12 @@ def test_a_new_job_waits_for_no_disk_and_a_power_cut_that_empties_its_files_is_r
     whole = files(outbox)
     for path in (outbox / "_gallery").rglob("0000*.webp"):
         path.write_bytes(b"")
-    (outbox / "_gallery/jobs-0001.js").write_bytes(b"")
     bring_up(gallery)
     assert {name for name, data in files(outbox).items() if not data} == set()
-    assert {name: files(outbox)[name] for name in whole if name.endswith(".webp")} == {
-        name: data for name, data in whole.items() if name.endswith(".webp")
-    }
+    assert len(entries(outbox)) == 2
+    (outbox / "_gallery/jobs-0001.js").write_bytes(b"")
+    bring_up(gallery)
+    assert files(outbox).keys() == whole.keys()
     assert len(entries(outbox)) == 2
 
 
