@@ -164,6 +164,7 @@ class Engine:
         try:
             while (event := self._queue.take(0.0)) is not None:
                 self._handle(event)
+            self._table.store_progress()
             self.service.store_position()
         except JournalError as error:
             log.error("%s", error)
@@ -354,6 +355,8 @@ class Engine:
     def _turn(self, now: float) -> None:
         self._deadlines.follow_clock()
         monotonic, limits = self._monotonic(), self.service.limits
+        if monotonic >= self._table.next_time:
+            self._table.store_progress()
         limited = [job for job in self._jobs.values() if job.next_action_at is not None]
         for job in [job for job in limited if self._channel.time_limit(job, now, monotonic) <= now]:
             if limits.sending.postpones(job, monotonic):
@@ -404,6 +407,7 @@ class Engine:
         waits = [self._channel.time_limit(job, now, monotonic) - now for job in expected]
         waits.append(self.scheduler.next_time(self._jobs, now) - now)
         waits.append(limits.next_time(monotonic) - monotonic)
+        waits.append(self._table.next_time - monotonic)
         if stream.history_due is not None and limits.may_read(monotonic):
             waits.append(stream.next_time() - monotonic)
         if silence.silent_since:
