@@ -151,7 +151,7 @@ class JobTable:
 
     @property
     def next_time(self) -> float:
-        """When ``store_progress`` is due, in seconds of ``monotonic``; infinity if nothing is to be stored."""
+        """When ``store_progress`` is due, in seconds of ``monotonic``; infinity: nothing is to be stored."""
         return self._store_at if self._unstored else math.inf
 
     def store_progress(self) -> None:
