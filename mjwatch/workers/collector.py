@@ -92,6 +92,7 @@ class Collector:
         self._fetched_lock = threading.Lock()
         # Grids are split and published one after another, each on two threads, so that memory holds only one.
         self._grid_lock = threading.Lock()
+        self._grid_thread = ThreadPoolExecutor(1, thread_name_prefix="grid")
 
     def collect(self, job: Job) -> ev.JobEvent:
         """Publish the folder of a job that has a result."""
@@ -152,13 +153,10 @@ class Collector:
         """Return the grid's files and its pixels; other memory is freed before the files are written."""
         from mjwatch.pictures.split import opened_grid  # imports Pillow, which an idle service doesn't need
 
-        with ThreadPoolExecutor(1, thread_name_prefix="split") as executor:
-            whole = executor.submit(_picture, f"{stem}_grid", data, 0) if self._keep_grid else None
-            grid = opened_grid(data, self._format)
-            pictures = grid.pieces(
-                lambda n, tile: _picture(f"{stem}_{n}", with_provenance(tile, provenance), n)
-            )
-            return [*pictures, whole.result()] if whole is not None else pictures, grid.image
+        whole = self._grid_thread.submit(_picture, f"{stem}_grid", data, 0) if self._keep_grid else None
+        grid = opened_grid(data, self._format)
+        pictures = grid.pieces(lambda n, tile: _picture(f"{stem}_{n}", with_provenance(tile, provenance), n))
+        return [*pictures, whole.result()] if whole is not None else pictures, grid.image
 
     def _provenance(self, job: Job, result: Result) -> Provenance:
         """Return what the pictures' metadata says. A follow-up often has no prompt of its own."""
