@@ -188,11 +188,11 @@ class JobTable:
 
 
 def _is_mere_progress(job: Job, moved: Job) -> bool:
-    """Return whether only the percentage and the time limit have changed, which no promise depends on.
+    """Return whether a job that runs has only another percentage and time limit; no promise depends on them.
 
     A job makes several such steps, and to commit each would wait for the disk as often.
     """
-    if moved.state is not State.RUNNING or moved.state is not job.state:
+    if moved.state is not State.RUNNING or moved.state is not job.state or not job.percent:
         return False
     return replace(job, percent=moved.percent, next_action_at=moved.next_action_at) == moved
 
