@@ -26,6 +26,10 @@ CLEANUP_TIMEOUT = 10.0
 """Seconds for which killed processes may take to disappear."""
 
 
+_ITS_OWN = "from multiprocessing."
+"""In the command lines of helpers of Python's multiprocessing, which end with their program."""
+
+
 @contextmanager
 def nothing_left_behind() -> Iterator[None]:
     """Run the block; kill and report whatever it leaves behind, or what is there when this process dies."""
@@ -65,7 +69,7 @@ def main(name: str) -> None:
     reported: set[int] = set()
     while (left := processes_of(name)) and time.monotonic() < end:
         for pid, command in left.items():
-            if pid not in reported:
+            if pid not in reported and _ITS_OWN not in command:
                 print(f"the measurement has left behind, and is killed: {pid} {command}", file=sys.stderr)
                 reported.add(pid)
             with suppress(ProcessLookupError):
