@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from mjwatch import events as ev
 from mjwatch.midjourney.channel import Channel
 from mjwatch.midjourney.matching.foreign_jobs import ForeignJob, ForeignJobs
-from mjwatch.midjourney.matching.matcher import Match, is_same_bot_job, match, match_history
+from mjwatch.midjourney.matching.matcher import AmbiguousMatch, Match, is_same_bot_job, match, match_history
 from mjwatch.midjourney.parsing.messages import read_message
 from mjwatch.midjourney.tracker import MessageTracker
 from mjwatch.model import Job, State
@@ -210,3 +212,17 @@ def test_progress_whose_start_was_missed_keeps_the_final_of_another_job_away() -
     assert tracker.history(messages, {job.id: job}) == []
     assert tracker.dispatch(create(result("700", uuid=UUID_A)), {job.id: job}) == []
     assert tracker.next_matched({job.id: job}) is None
+
+
+@pytest.mark.parametrize("start", ["ended nonce-1", "560"])
+def test_the_late_result_of_an_earlier_attempt_does_not_end_an_equal_job_by_hand(start: str) -> None:
+    """The job by hand began before the gap; the attempt that was given up ended in the gap."""
+    foreign_jobs = ForeignJobs()
+    foreign_jobs.add(ForeignJob(start, "a red cat", since="550", owner="jobaaaaa"))
+    foreign_jobs.note(read(started("600", nonce="77"), "MESSAGE_CREATE"))
+    job = a_job(anchor="650", interaction_id="690")
+    shown = [read(started("560"))] if start == "560" else []
+    shown.append(read(result("660", uuid=UUID_B)))
+    assert match_history(shown, [job], foreign_jobs, ME).matched == []
+    by_hand = read(result("800"), "MESSAGE_CREATE")
+    assert isinstance(match(by_hand, [job], foreign_jobs, ME), AmbiguousMatch)
