@@ -12,7 +12,7 @@ from mjwatch import events as ev
 from mjwatch.effects import Notification, SendNotification
 from mjwatch.errors import JournalError
 from mjwatch.host.log import LogOnce
-from mjwatch.jobs.limits import Limits
+from mjwatch.jobs.limits import Limits, probe_text
 from mjwatch.jobs.status_text import IN_DOUBT, RESULT_HELD, resume_hint
 from mjwatch.model import ENDED_BY_CONNECTING, Job, Pause, PauseKind, Refusal, RefusalClass, State
 
@@ -170,6 +170,10 @@ class ServiceState:
         self._set_pause(self._rejection)
         return self._rejection
 
+    def has_queued(self) -> bool:
+        """Return whether a prompt is queued that no file postpones."""
+        return self._journal.any_queued(self._clock(), set())
+
     def _set_pause(self, pause: Pause | None) -> None:
         value = None if pause is None else {"reason": pause.reason, "kind": pause.kind}
         self._journal.remember({"paused": value})
@@ -197,6 +201,9 @@ class ServiceState:
         wait = limits.sending.wait
         if wait is not None and wait != self.limits.sending.wait:
             self.on_sending_wait(wait)
+        probe = limits.sending.probe
+        if probe is not None and probe != self.limits.sending.probe:
+            log.info("%s", probe_text(probe), extra={"job": probe})
         self.limits = limits
 
     def keep_limits(self, limits: Limits) -> None:
