@@ -96,6 +96,9 @@ class ServiceState:
         self.on_sending_wait: Callable[[Wait], None] = lambda wait: None
         """Called at the beginning of each wait that holds all prompts."""
 
+        self.is_session_stored = False
+        """Whether a later start may resume a session. No new one begins before the loss of the last one is
+        stored: it may have the same id, and a resumed session's silence proves that a POST did not run."""
         self.connection_trouble: ConnectionTrouble | None = None
         self.on_connection_trouble: Callable[[ConnectionTrouble], None] = lambda trouble: None
         """Called at each failed try to use Discord."""
@@ -121,6 +124,7 @@ class ServiceState:
 
     def load(self) -> None:
         """Start from what the journal keeps. A restart ends no pause and no limit."""
+        self.is_session_stored = self._channel.stream.session_id is not None
         self.limits = Limits.load(self._journal.recall("limits"), self._monotonic(), self._clock())
         self.pause = self._journal.paused()
         if self.pause is not None:
@@ -235,6 +239,7 @@ class ServiceState:
         match event:
             case ev.GatewayReady():
                 self._channel.ready(event, self._monotonic())
+                self.is_session_stored = True
                 self._connected(now)
                 self.store_position()
                 log.info("gateway: ready as %s", event.user_name)
@@ -290,6 +295,7 @@ class ServiceState:
         """Have the journal know from where a later start must read."""
         self._journal.remember(self._channel.position())
         self._channel.position_stored()
+        self.is_session_stored = self._channel.stream.session_id is not None
 
     # ---- the inbox
 
