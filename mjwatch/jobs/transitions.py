@@ -367,6 +367,11 @@ def running_too_long(job: Job, event: ev.TimedOut, now: float, timeouts: Timeout
     if event.result_held:
         cause = "there is a result that may belong to this job or to another one"
         return doubt(job, ev.OutcomeUnknown(cause), now, timeouts)
+    if job.start_by_looks:  # then nothing shows that the deleted message was this job's
+        job = replace(job, message_id=None, job_uuid=None, percent=None, cancel_button=None)
+        job = replace(job, start_by_looks=False, start_deleted_at=None)
+        cause = "a message that looked like its own was deleted"
+        return doubt(job, ev.OutcomeUnknown(cause), now, timeouts)
     detail = (
         "Midjourney deleted the job's message and sent no pictures. Midjourney does this if it objects to"
         " the content of a job, or if the job is cancelled in Discord."

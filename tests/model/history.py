@@ -311,7 +311,9 @@ class History:
         reread = {id_: None if self.hidden else self.world.messages.get(id_) for id_ in effect.reread}
         for data in [*messages, *filter(None, reread.values())]:
             self.world.note_given(data)
-        newest = messages[-1]["id"] if messages else ("0" if effect.after is None else None)
+        newest = messages[-1]["id"] if messages else None
+        if effect.after is None:  # the channel names its last message, also where none can be read
+            newest = max(self.world.messages, key=int, default="0")
         self.client.put(ev.HistoryRead(tuple(messages), newest, reread))
         self.tell(f"history: {len(messages)} messages after {effect.after}, reread {len(reread)}")
 

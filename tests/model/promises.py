@@ -86,18 +86,20 @@ class Promises:
         if made.owner is not None or made.pressed is not None or not is_equal:
             return False
         heard_of_own = any({"start", "final"} & other.shown for other in own)
-        if self._is_older(made, job):
+        if self._is_older(job):
             return False
         is_named = "name" in made.shown and not self._lost_its_name(made)
         missed = "start" not in made.shown and not any("final" in other.shown for other in own)
         return not is_named and (missed or not heard_of_own)
 
-    def _is_older(self, made: BotJob, job: Job) -> bool:
-        """Return whether an id of this result shows that it was asked for before the job was."""
-        shown = [made.final_id, made.start_id if self.world.year.reference_on_final else None]
-        return job.interaction_id is not None and any(
-            id_ is not None and int(id_) < int(job.interaction_id) for id_ in shown
+    def _is_older(self, job: Job) -> bool:
+        """Return whether an id shows that the result was asked for before the job's interaction."""
+        assert job.result is not None
+        start = (
+            self.world.truth[job.result.message_id].start_id if self.world.year.reference_on_final else None
         )
+        shown = [id_ for id_ in (job.result.message_id, start) if id_ is not None]
+        return job.interaction_id is not None and min(map(int, shown)) < int(job.interaction_id)
 
     def _lost_its_name(self, made: BotJob) -> bool:
         """Return whether another start, whose own notice was not heard, may have ended this one's waiting."""

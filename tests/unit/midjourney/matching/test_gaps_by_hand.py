@@ -226,3 +226,41 @@ def test_the_late_result_of_an_earlier_attempt_does_not_end_an_equal_job_by_hand
     assert match_history(shown, [job], foreign_jobs, ME).matched == []
     by_hand = read(result("800"), "MESSAGE_CREATE")
     assert isinstance(match(by_hand, [job], foreign_jobs, ME), AmbiguousMatch)
+
+
+def test_a_gap_stays_to_be_read_whatever_is_heard_after_it() -> None:
+    """Else the starts by hand in it are never read: after a failed reading, or after a restart."""
+    channel = a_channel(a_job(), "session")
+    channel.tracker.newest = "600"
+    channel.tracker.begin_gap()
+    channel.history_handled(ev.HistoryRead((), None), 1000.0)
+    channel.ready(
+        ev.GatewayReady("next", "ws://127.0.0.1:1/", ME, "ada", frozenset(), frozenset(), 1), 1001.0
+    )
+    channel.tracker.dispatch(create(started("700", nonce="77")), {})
+    assert channel.position()["newest"] == "600"
+    request = channel.history_request({}, 1002.0)
+    assert request is not None
+    assert request.after == "600"
+    channel.history_handled(ev.HistoryRead((), None), 1003.0)
+    assert channel.position()["newest"] == "700"
+
+
+def test_a_start_whose_interaction_is_unknown_disputes_one_that_was_matched_by_looks() -> None:
+    tracker = MessageTracker(CHANNEL, lambda **_: None)
+    tracker.me = ME
+    job = a_job(state=State.RUNNING, message_id="600", start_by_looks=True)
+    other = create(started("650") | RUNNING)
+    assert tracker.dispatch(other, {job.id: job}) == [(job.id, ev.StartDisputed())]
+    heard = replace(job, interaction_id="540")
+    assert tracker.dispatch(other, {job.id: heard}) == [], "it is another one's"
+
+
+def test_a_start_that_was_heard_before_the_gap_was_read_disputes_what_the_history_shows() -> None:
+    channel = Channel(CHANNEL, lambda **_: None, quiet_time=60.0)
+    channel.tracker.me = ME
+    channel.tracker.begin_gap()
+    job = a_job(state=State.RUNNING, message_id="600", start_by_looks=True)
+    assert channel.tracker.dispatch(create(started("650")), {job.id: job}) == []
+    final = result("700", reply_to="600")
+    assert channel.history(ev.HistoryRead((final,), "700"), {job.id: job}) == [(job.id, ev.StartDisputed())]
