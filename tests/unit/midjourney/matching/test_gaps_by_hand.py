@@ -264,3 +264,22 @@ def test_a_start_that_was_heard_before_the_gap_was_read_disputes_what_the_histor
     assert channel.tracker.dispatch(create(started("650")), {job.id: job}) == []
     final = result("700", reply_to="600")
     assert channel.history(ev.HistoryRead((final,), "700"), {job.id: job}) == [(job.id, ev.StartDisputed())]
+
+
+@pytest.mark.parametrize(
+    "named", [started("650", nonce="77"), started("650") | RUNNING, started("650") | {"nonce": "77"}]
+)
+def test_a_start_that_is_heard_with_the_name_of_another_is_not_taken_by_its_looks(
+    named: dict[str, Any],
+) -> None:
+    job = a_job(state=State.IN_DOUBT)
+    assert match(read(named, "MESSAGE_CREATE"), [job], ForeignJobs(), ME) is None
+    assert match(read(started("650"), "MESSAGE_CREATE"), [job], ForeignJobs(), ME) == Match(job.id, "text")
+
+
+def test_in_the_history_an_earlier_attempt_is_no_rival_of_its_own_job() -> None:
+    foreign_jobs = ForeignJobs()
+    foreign_jobs.add(ForeignJob("ended nonce-1", "a red cat", since="550", owner="jobaaaaa"))
+    final = read(result("700"))
+    assert match_history([final], [a_job()], foreign_jobs, ME).matched == [(Match("jobaaaaa", "text"), final)]
+    assert match_history([final], [a_job("jobbbbbb")], foreign_jobs, ME).matched == []
