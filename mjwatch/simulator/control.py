@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mjwatch.simulator.gateway.sessions import Sessions
     from mjwatch.simulator.http.command_index import RegisteredCommands
     from mjwatch.simulator.http.history import History
+    from mjwatch.simulator.messages.profiles import CurrentProfile
     from mjwatch.simulator.midjourney.bot import MidjourneyBot
     from mjwatch.simulator.recorder import Recorder
     from mjwatch.simulator.world import Json
@@ -50,7 +51,9 @@ class Control:
         index: RegisteredCommands,
         bot: MidjourneyBot,
         history: History,
+        profile: CurrentProfile,
     ) -> None:
+        self._profile = profile
         self._recorder = recorder
         self._faults = faults
         self._sessions = sessions
@@ -68,6 +71,7 @@ class Control:
             "gateway_close": self._close_all,
             "account_limited": self._limit_account,
             "account": lambda fault: self._bot.account.change(fault.details),
+            "wire": self._change_profile,
             "niji_joins": lambda _: index.invite_niji(),
         }
 
@@ -112,6 +116,7 @@ class Control:
         _check_caller(request)
         self._bot.reset()
         self._faults.clear()
+        self._profile.reset()
         self._recorder.clear()
         self._history.clear()
         return json_answer(self._recorder.body())
@@ -120,7 +125,7 @@ class Control:
         act = self._at_once.get(fault.name)
         if act is None:
             return
-        self._faults.take(fault.name)
+        self._faults.take(fault.name, fault.match)
         if fault.name not in _RECURRING_FAULTS:
             self._faults.disarm(fault.name)
         act(fault)
@@ -137,6 +142,12 @@ class Control:
 
     def _limit_account(self, fault: ArmedFault) -> None:
         self._faults.limit_ends = time.monotonic() + fault.number("seconds", 5)
+
+    def _change_profile(self, fault: ArmedFault) -> None:
+        try:
+            self._profile.change(fault.match, fault.details)
+        except ValueError as error:
+            raise FaultError(str(error)) from None
 
     def _send_unknown_messages(self) -> None:
         for text in UNKNOWN_OPCODES:
