@@ -52,6 +52,8 @@ def _recorded(config: Config, keys: Keys, patience: LivePatience | None) -> Wire
             live_check.run()
         except CheckEndedError as error:
             _say(f"The check ends here: {error.message}" + (f"; {error.hint}" if error.hint else ""))
+        except KeyboardInterrupt:
+            _say("Interrupted; the report has what came until now.")
         return live_check.recording
 
 

@@ -21,7 +21,7 @@ from mjwatch.discord.json_values import objects_of, text_of
 from mjwatch.discord.protocol import snowflake
 from mjwatch.discord.session import GatewaySession
 from mjwatch.errors import AnsweredNoError, MjwatchError, NoJournalError, WireError
-from mjwatch.events import GatewayReady, GatewayRejected, GatewayResumed
+from mjwatch.events import GatewayAlive, GatewayReady, GatewayRejected, GatewayResumed
 from mjwatch.host.lock import account_lock, daemon_lock
 from mjwatch.jobs.status_text import resume_hint
 from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
@@ -200,6 +200,9 @@ class LiveCheck:
                 f"Discord limits this account until you act: {ready.required_action}",
                 "open Discord and do what it asks",
             )
+        self._gateway.probe()
+        with suppress(CheckEndedError):  # it matters only that the gateway had time for the subscription
+            self._wait_for_session(or_alive=True)
         self._say("connect   the session is up")
 
     def _resume(self) -> None:
@@ -349,7 +352,8 @@ class LiveCheck:
             )
         return None
 
-    def _wait_for_session(self) -> GatewayReady | GatewayResumed:
+    def _wait_for_session(self, *, or_alive: bool = False) -> GatewayReady | GatewayResumed | GatewayAlive:
+        """Return READY or RESUMED, or an answered heartbeat. Raise CheckEndedError."""
         end = time.monotonic() + self._patience.session
         with suppress(queue.Empty):
             while True:
@@ -358,6 +362,8 @@ class LiveCheck:
                     raise CheckEndedError(f"Discord's gateway rejects the session: {event.reason}")
                 if isinstance(event, GatewayReady | GatewayResumed):
                     self._session_id = event.session_id
+                    return event
+                if or_alive and isinstance(event, GatewayAlive):
                     return event
         raise CheckEndedError(
             f"Discord's gateway began no session within {self._patience.session:.0f} s",

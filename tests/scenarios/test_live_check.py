@@ -5,20 +5,31 @@ Seen to catch: an expectation whose check looks at the wrong message; a job sent
 
 from __future__ import annotations
 
+import io
 import json
+import stat
 import threading
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from mjwatch.cli.live import run_live_check
 from mjwatch.client.discord_api import connect
 from mjwatch.config import Config, load_keys
 from mjwatch.diagnostics.expectations import EXPECTATIONS, findings
 from mjwatch.diagnostics.live_check import LiveCheck, LivePatience
 from mjwatch.diagnostics.wire_evidence import Verdict
+from mjwatch.errors import DaemonError, MjwatchError
+from mjwatch.host.lock import daemon_lock
+from mjwatch.journal.reader import TakenFile
+from mjwatch.journal.writer import Journal
+from mjwatch.model import State
 from mjwatch.simulator.options import PROFILE_NAMES
+from mjwatch.simulator.world import CHANNEL_ID, GLOBAL_NAME, GUILD_ID, USER_ID, USER_TOKEN, USERNAME
+from tests.helpers.job_factory import made_job
 from tests.helpers.many_simulators import ManySimulators, many_simulators
 from tests.helpers.timeouts import deadline
 from tests.helpers.wire_flips import FLIPS
@@ -78,6 +89,110 @@ def checked(folder: Path, *, yes: bool, keeps_progress: bool = False) -> tuple[W
 
 def numbers(entries: Sequence[WireEntry], verdict: Verdict) -> set[int]:
     return {number for number, found in findings(entries).items() if found.verdict is verdict}
+
+
+AT_A_RUN = LivePatience(0.0, HANG, HANG, HANG, HANG, 0.5)
+
+
+def on_the_terminal(
+    folder: Path, answers: str, monkeypatch: pytest.MonkeyPatch, *, show: bool = False
+) -> None:
+    """Run the command's part with a person's answers."""
+    monkeypatch.setattr("sys.stdin", io.StringIO(answers))
+    run_live_check(folder / "config.toml", folder / "report.md", show=show, patience=AT_A_RUN)
+
+
+def test_a_person_who_says_no_has_sent_nothing(
+    simulators: ManySimulators,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    address = simulators.start(tmp_path)
+    on_the_terminal(tmp_path, "n\n", monkeypatch)
+    out = capsys.readouterr().out
+    assert "terms of Discord" in out
+    assert "one job of your plan" in out
+    assert out.endswith("Nothing was sent.\n")
+    assert state(address)["identifies"] == 0
+
+
+def test_the_report_is_shown_and_saved_if_the_person_wants_it(
+    simulators: ManySimulators,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    address = simulators.start(tmp_path)
+    arm(address, [{"fault": "wire", "guild_on_ephemeral": True}])
+    on_the_terminal(tmp_path, "y\nn\ny\n", monkeypatch, show=True)
+    out, saved = capsys.readouterr().out, (tmp_path / "report.md").read_text()
+    assert saved in out
+    assert stat.S_IMODE((tmp_path / "report.md").stat().st_mode) == 0o600
+    assert "### 19. Ephemeral messages come without guild_id" in saved
+    for secret in (USER_TOKEN, USERNAME, USER_ID, GUILD_ID, CHANNEL_ID, "://", GLOBAL_NAME):
+        assert secret not in saved
+    assert [one["command"] for one in state(address)["interactions"]] == ["info"]
+    with pytest.raises(MjwatchError, match="exists already"):
+        on_the_terminal(tmp_path, "y\n", monkeypatch)
+
+
+def test_no_other_mjwatch_may_run_beside_the_check(
+    simulators: ManySimulators, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = simulators.start(tmp_path)
+    with daemon_lock(tmp_path / "state"), pytest.raises(DaemonError, match="already works"):
+        on_the_terminal(tmp_path, "y\ny\ny\n", monkeypatch)
+    assert state(address)["identifies"] == 0
+
+
+def test_a_pause_and_waiting_jobs_forbid_to_send(
+    simulators: ManySimulators,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    address = simulators.start(tmp_path)
+    with closing(Journal(tmp_path / "state" / "journal.sqlite3")) as journal:
+        journal.remember({"paused": {"reason": "a captcha", "kind": "account"}})
+    on_the_terminal(tmp_path, "y\nn\n", monkeypatch)
+    assert "sending is paused: a captcha" in capsys.readouterr().out
+    assert state(address)["interactions"] == []
+    with closing(Journal(tmp_path / "state" / "journal.sqlite3")) as journal:
+        journal.remember({"paused": None})
+        job = made_job("aaaa1111", state=State.IN_DOUBT)
+        journal.accept(TakenFile("a.txt", "0" * 64, 1.0, b"x"), [(job, job.id)], 1.0)
+    on_the_terminal(tmp_path, "y\nn\n", monkeypatch)
+    assert "jobs wait for their result" in capsys.readouterr().out
+    assert [one["command"] for one in state(address)["interactions"]] == ["info"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "text"),
+    [
+        ({"fault": "required_action"}, "Discord limits this account"),
+        ({"fault": "captcha"}, "asks for a captcha"),
+        ({"fault": "captcha_iframe"}, "a check for a person"),
+        ({"fault": "refuse:Pending mod message", "match": "info"}, "Midjourney asks for you"),
+        ({"fault": "identify_closed", "code": 4004}, "rejects the session"),
+    ],
+)
+def test_what_is_addressed_to_a_person_ends_the_check(
+    simulators: ManySimulators,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    fault: dict[str, Any],
+    text: str,
+) -> None:
+    address = simulators.start(tmp_path)
+    arm(address, [fault])
+    on_the_terminal(tmp_path, "y\nn\n", monkeypatch)
+    out = capsys.readouterr().out
+    assert text in out.replace("\n", " ")
+    assert "Send one /imagine" not in out
+    assert state(address)["renderings"] == []
+    assert all(one["custom_id"] is None for one in state(address)["interactions"])
 
 
 def test_numbers_and_flips_are_complete() -> None:

@@ -41,7 +41,9 @@ texts = st.builds(lambda look, secret: look(secret), st.sampled_from(LOOKS), st.
 keys = st.sampled_from([*sorted(KEYS), *SECRETS])
 leaves = st.none() | st.booleans() | st.sampled_from(NUMBERS) | texts
 values = st.recursive(
-    leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=4), max_leaves=12
+    leaves,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=4),
+    max_leaves=12,
 )
 names = st.sampled_from(["MESSAGE_CREATE", "MESSAGE_UPDATE", "READY", "POST /interactions", "op 10"]) | texts
 
@@ -66,7 +68,13 @@ def test_no_secret_passes_under_a_known_key(key: str, secret: str, look: Callabl
 
 @given(name=names, data=values, kind=st.sampled_from(list(EntryKind)))
 def test_no_secret_is_in_the_report_of_any_entry(name: str, data: Any, kind: EntryKind) -> None:
-    exchange = {"status": 200, "content_type": "application/json", "is_empty": False, "sent": data, "body": data}
+    exchange = {
+        "status": 200,
+        "content_type": "application/json",
+        "is_empty": False,
+        "sent": data,
+        "body": data,
+    }
     shown = exchange if kind is EntryKind.HTTP else data if isinstance(data, dict) else {"code": data}
     entries = [WireEntry(0.0, EntryKind.STEP, "imagine"), WireEntry(1.0, kind, name, shown)]
     text = report(entries, month="2026-12", place="a guild")
