@@ -109,7 +109,8 @@ class Conversation:
     def deletion_of(self, message_id: str) -> int | None:
         """Return the position of the event that deletes this message."""
         for position, entry in self.deletions:
-            if message_id in (id_of(entry.data.get("id")), *list_of(entry.data.get("ids"))):
+            data = object_of(entry.data)
+            if message_id in (id_of(data.get("id")), *list_of(data.get("ids"))):
                 return position
         return None
 
@@ -216,8 +217,8 @@ class WireEvidence:
         return [found for found in (self.info, self.imagine) if found is not None]
 
     def received(self, name: str) -> list[Any]:
-        """Return the data of all dispatches, or of ``op N``, with this name."""
-        return [e.data for e in self.entries if e.kind is EntryKind.RECEIVED and e.name == name]
+        """Return the data of all dispatches with this name."""
+        return [object_of(e.data) for e in self.entries if e.kind is EntryKind.RECEIVED and e.name == name]
 
     def exchanges(self, *, ending: str = "") -> list[WireEntry]:
         """Return the HTTP exchanges whose path ends so."""
