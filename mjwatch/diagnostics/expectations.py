@@ -27,7 +27,7 @@ from mjwatch.midjourney.matching.similarity import normalise
 from mjwatch.midjourney.parsing.parsed_message import read_info
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from mjwatch.diagnostics.recording import WireEntry
     from mjwatch.diagnostics.wire_evidence import Conversation, RecordedMessage
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 IMAGINE_ID, INFO_ID = "938956540159881230", "972289487818334209"
 DAY = 86_400
+_DIRECT_MESSAGE = 1
+"""The type of a channel of two people."""
 LIFETIME_SLACK = 60
 """Seconds by which the lifetime of an address may differ from a day."""
 
@@ -104,8 +106,15 @@ def _hello_is_first(seen: WireEvidence) -> Finding:
     "discord/payloads.py",
 )
 def _conversations_name_recipients(seen: WireEvidence) -> Finding:
+    """The evidence has no ids: these are other people's conversations."""
     private = [one for ready in seen.received("READY") for one in objects_of(ready.get("private_channels"))]
-    return all_met(private, lambda channel: "recipients" in channel)
+    of_two = [channel for channel in private if channel.get("type") == _DIRECT_MESSAGE]
+    return all_met(of_two, lambda channel: "recipients" in channel, _emptied)
+
+
+def _emptied(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an object with its keys alone."""
+    return dict.fromkeys(value)
 
 
 @_expect(3, "No READY_SUPPLEMENTAL follows (capability bit 5 is not set)", _USER_DOCS, "discord/payloads.py")
@@ -117,7 +126,9 @@ def _no_supplement(seen: WireEvidence) -> Finding:
 
 @_expect(4, "READY brings no new token (capability bit 8 is not set)", _USER_DOCS, "discord/payloads.py")
 def _no_new_token(seen: WireEvidence) -> Finding:
-    return all_met(seen.received("READY"), lambda ready: "auth_token" not in ready)
+    return all_met(
+        seen.received("READY"), lambda ready: "auth_token" not in ready, lambda _: {"auth_token": None}
+    )
 
 
 @_expect(5, "The address to resume at has no query", _USER_DOCS, "discord/session.py")

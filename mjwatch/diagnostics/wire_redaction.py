@@ -65,7 +65,7 @@ OBJECTS = frozenset(
 NUMBERS = frozenset(
     {
         *("op", "type", "flags", "component_type", "style", "status", "code", "color", "width", "height"),
-        *("lifetime", "reason_code", "command_type", "retry_after", "position", "public_flags"),
+        *("lifetime", "reason_code", "command_type", "retry_after", "position"),
     }
 )
 FLAGS = frozenset({"bot", "tts", "pinned", "mention_everyone", "disabled", "global", "is_empty", "required"})
