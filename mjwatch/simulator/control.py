@@ -18,6 +18,7 @@ from mjwatch.simulator.faults.registry import FaultError, checked_fault
 from mjwatch.simulator.gateway.sessions import encoded
 from mjwatch.simulator.http.errors import json_answer
 from mjwatch.simulator.messages.plans import SimulatedAccount
+from mjwatch.simulator.messages.profiles import PROFILES, CurrentProfile
 from mjwatch.simulator.world import BOT_ID, CHANNEL_ID, GUILD_ID
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from mjwatch.simulator.gateway.sessions import Sessions
     from mjwatch.simulator.http.command_index import RegisteredCommands
     from mjwatch.simulator.http.history import History
-    from mjwatch.simulator.messages.profiles import CurrentProfile
     from mjwatch.simulator.midjourney.bot import MidjourneyBot
     from mjwatch.simulator.recorder import Recorder
     from mjwatch.simulator.world import Json
@@ -208,7 +208,9 @@ def _part(part: object, path: Path) -> tuple[float, object]:
         fault = checked_fault(part)
         if fault.name == "account":
             SimulatedAccount().change(fault.details)
-    except FaultError as error:
+        elif fault.name == "wire":
+            CurrentProfile(PROFILES["2026"]).change(fault.match, fault.details)
+    except ValueError as error:
         raise FaultError(f"{path}: {error}") from None
     delay = part.get("after", 0) if isinstance(part, dict) else 0
     if not isinstance(delay, int | float) or delay < 0:
