@@ -294,8 +294,9 @@ def check(
 
     if live and as_json:
         raise typer.BadParameter("--live asks questions, so it can't be combined with --json.")
-    if show and not live:
-        raise typer.BadParameter("it needs --live.", param_hint="--show")
+    for option, is_given in (("--show", show), ("--report", report != LIVE_REPORT)):
+        if is_given and not live:
+            raise typer.BadParameter("it needs --live.", param_hint=option)
     running = None if config is None else _config_if_valid(context.obj)
     results = run_checks(config or context.obj, connect=connect, running=running)
     results += _notification_tests(config or context.obj) if notify else []
