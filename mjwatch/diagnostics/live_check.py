@@ -163,6 +163,7 @@ class LiveCheck:
         self._events: queue.SimpleQueue[GatewayEvent] = queue.SimpleQueue()
         self._session_id = ""
         self._pictures: list[str] = []
+        self._newest: str | None = None
         self._rest = connect(config, keys, self.recording.http)
         self._gateway = self._connection()
 
@@ -226,6 +227,7 @@ class LiveCheck:
 
     def _read_history(self) -> str:
         messages = self._rest.history(self._keys.channel_id, limit=50)
+        self._newest = text_of(messages[-1].get("id")) if messages else None
         files = [text_of(file.get("url")) for one in messages for file in objects_of(one.get("attachments"))]
         self._pictures = [url for url in files if url]
         return f"messages: {len(messages)}, with pictures: {len(self._pictures)}"
@@ -259,6 +261,8 @@ class LiveCheck:
                 look = time.monotonic() + self._patience.look
                 if self._history_has_result():
                     return "the history has the result, but the gateway did not show it"
+                if self._ended_without_result():
+                    return "it ended without a result"
             self.recording.wait(min(0.2, self._patience.look))
         return f"no result within {self._patience.job / 60:.0f} minutes"
 
@@ -281,8 +285,24 @@ class LiveCheck:
         found = conversation("imagine", self.recording.entries())
         return found is not None and found.deletion_of(message_id) is not None
 
+    def _ended_without_result(self) -> bool:
+        """Return whether Discord got no answer from the bot, or the message of the job is gone."""
+        found = conversation("imagine", self.recording.entries())
+        if found is None:
+            return False
+        is_gone = found.start is not None and found.deletion_of(found.start.id) is not None
+        return is_gone or (found.start is None and found.event("INTERACTION_FAILURE") is not None)
+
     def _history_has_result(self) -> bool:
-        page = self._rest.history(self._keys.channel_id, limit=50)
+        """Return whether a result of this prompt is newer than what the history had before the job."""
+        try:
+            page = self._rest.history(self._keys.channel_id, self._newest, limit=50)
+        except AnsweredNoError as error:
+            if error.refusal.needs_human:
+                raise
+            return False
+        except WireError:
+            return False
         own = [one for one in page if text_of(one.get("content")).startswith(f"**{self._prompt}")]
         return any(read_message("REST", one).final for one in own)
 

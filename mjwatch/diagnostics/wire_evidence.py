@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mjwatch.diagnostics.recording import EntryKind
-from mjwatch.discord.json_values import id_of, list_of, object_of, objects_of, text_of
+from mjwatch.discord.json_values import id_of, list_of, object_of, objects_of, snowflake_of, text_of
 from mjwatch.midjourney.parsing.message_view import MessageView
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Conversation:
         self._uuids: set[str] = set()
         self._read(entries, _first_position(command, entries))
 
-    @cached_property
+    @property
     def interaction_id(self) -> str | None:
         """The id that INTERACTION_CREATE, or another interaction event, gives."""
         return next((id_of(entry.data.get("id")) for _, entry in self.events), None)
@@ -151,8 +151,9 @@ class Conversation:
         )
 
     def _repeats_prompt(self, message: RecordedMessage) -> bool:
-        if not self.prompt:
-            return False
+        created = snowflake_of(self.interaction_id)
+        if not self.prompt or (created is not None and int(snowflake_of(message.id) or 0) < int(created)):
+            return False  # a result of an earlier check may be edited
         echo, notice = message.echo, message.footer_prompt or ""
         shown = echo.prompt or "" if echo is not None and echo.user_id in (None, self._user_id) else notice
         return shown.startswith(self.prompt)

@@ -35,7 +35,7 @@ from tests.helpers.timeouts import deadline
 from tests.helpers.wire_flips import FLIPS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from mjwatch.diagnostics.recording import WireEntry
@@ -75,14 +75,18 @@ def state(address: str) -> dict[str, Any]:
         return found
 
 
-def checked(folder: Path, *, yes: bool, keeps_progress: bool = False) -> tuple[WireEntry, ...]:
+def checked(
+    folder: Path,
+    *,
+    yes: bool,
+    keeps_progress: bool = False,
+    say: Callable[[str], None] = lambda line: None,
+) -> tuple[WireEntry, ...]:
     """Run the check with the workspace's configuration; return its recording."""
     config = Config.load(folder / "config.toml", environ={})
     keys = load_keys(config, {})
     patience = LivePatience(0.0, HANG, HANG, HANG, 0.5 if keeps_progress else HANG, 0.5)
-    with LiveCheck(
-        config, keys, connect, say=lambda line: None, ask=lambda question: yes, patience=patience
-    ) as live_check:
+    with LiveCheck(config, keys, connect, say=say, ask=lambda question: yes, patience=patience) as live_check:
         live_check.run()
         return live_check.recording.entries()
 
@@ -193,6 +197,20 @@ def test_what_is_addressed_to_a_person_ends_the_check(
     assert "Send one /imagine" not in out
     assert state(address)["renderings"] == []
     assert all(one["custom_id"] is None for one in state(address)["interactions"])
+
+
+@pytest.mark.parametrize("fault", ["moderated", "interaction_failed", "refuse:Banned prompt"])
+def test_a_job_without_a_result_ends_the_wait(simulators: ManySimulators, tmp_path: Path, fault: str) -> None:
+    """The picture of an earlier check, with the same prompt, is not taken for the new one."""
+    address = simulators.start(tmp_path)
+    checked(tmp_path, yes=True)
+    arm(address, [{"fault": fault, "match": "paper boat"}])
+    lines: list[str] = []
+    entries = checked(tmp_path, yes=True, say=lines.append)
+    assert numbers(entries, Verdict.OTHERWISE) == set()
+    assert any(
+        line.startswith(("imagine   it ended without a result", "imagine   refused")) for line in lines
+    ), lines
 
 
 def test_numbers_and_flips_are_complete() -> None:
