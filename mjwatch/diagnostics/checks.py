@@ -17,12 +17,13 @@ from mjwatch.discord.http import proxy_for
 from mjwatch.errors import AnsweredNoError, ConfigError, JournalError, WireError
 from mjwatch.filesystem import probe
 from mjwatch.filesystem.probe import remote_type
+from mjwatch.host.accounts import acting_as, own_account
 from mjwatch.host.platform import machine_id
 from mjwatch.inbox.ownership import owner_of
-from mjwatch.jobs.status_text import resume_hint
 from mjwatch.journal.database import check_integrity, newest_version
 from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
 from mjwatch.model import RefusalClass, State
+from mjwatch.trouble import clock_trouble, resume_hint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -30,15 +31,13 @@ if TYPE_CHECKING:
 
     from mjwatch.config import Config
     from mjwatch.discord.rest import ApplicationCommand
+    from mjwatch.host.accounts import Account
     from mjwatch.settings.secrets import Keys
 
 ONLINE_CHECKS = ("proxy", "token", "clock", "guild", "channel", "command")
 
 DIRECT_MESSAGE = 1
 """The channel type of a conversation with one other user (discord-api-docs, "Channel Types")."""
-
-CLOCK_SLACK = 30.0
-"""Seconds by which the clocks may differ: Discord gives whole seconds, and the answer takes some."""
 
 LEAST_FREE = 1 << 30
 """Bytes on the disks of state and outbox: space for about thirty jobs."""
@@ -101,17 +100,18 @@ def failed_lines(name: str, error: ConfigError) -> list[CheckResult]:
 # ---- this machine
 
 
-def check_folders(config: Config, inotify: Path) -> Iterator[CheckResult]:
-    """Check all that is on this machine; ``inotify`` is the folder with the kernel's limits."""
+def check_folders(config: Config, inotify: Path, account: Account) -> Iterator[CheckResult]:
+    """Check all that is on this machine; ``inotify`` is the folder with the kernel's limits.
+
+    The ``account`` must be able to write to inbox and outbox. systemd gives it the state folder.
+    """
     nested = config.folder_problems()
     for problem in nested:
         yield fail("folders", problem, f"change the paths in {config.source}")
-    for name, folder in (
-        ("inbox", config.inbox.path),
-        ("outbox", config.outbox.path),
-        ("state", config.state.path),
-    ):
-        yield _folder(name, folder)
+    with acting_as(account):
+        shared = [_folder("inbox", config.inbox.path), _folder("outbox", config.outbox.path)]
+    yield from shared
+    yield _folder("state", config.state.path)
     if not nested:
         yield _staging(config.state.path, config.outbox.path)
     yield _owner(config.inbox.path)
@@ -225,8 +225,8 @@ def _inotify(config: Config, root: Path) -> CheckResult:
 
 
 def user() -> str:
-    """Return a name for the user who runs the check."""
-    return f"user {os.getuid()}" if hasattr(os, "getuid") else "this user"
+    """Return a name for the user whose rights are checked."""
+    return f"user {own_account().name}" if os.name == "posix" else "this user"
 
 
 # ---- Discord
@@ -326,11 +326,9 @@ def _token(api: CheckApi) -> CheckResult:
 def _clock(server: float | None, now: float) -> CheckResult:
     if server is None:
         return skipped("clock", "Discord's answer has no time")
-    ahead = now - server
-    if abs(ahead) > CLOCK_SLACK:
-        where = "ahead of" if ahead > 0 else "behind"
-        hint = "set it, for example with `timedatectl set-ntp true`: nonces, pauses and the daily cap use it"
-        return warn("clock", f"this machine's clock is {abs(ahead):.0f} s {where} Discord's", hint)
+    trouble = clock_trouble(now - server)
+    if trouble is not None:
+        return warn("clock", trouble.sentence, trouble.remedy)
     return ok("clock", "the same as Discord's")
 
 

@@ -95,7 +95,9 @@ class DiscordREST:
             token=token, base_url=self._api_url, proxy=proxy, user_agent=user_agent, timeout=timeout
         )
         self.server_time: float | None = None
-        """Discord's clock at the last answer to a reading call, in whole seconds since 1970."""
+        """Discord's clock at the last answer that had it, in whole seconds since 1970."""
+        self.on_server_time: Callable[[float], None] = lambda time: None
+        """Called with that time, from the thread of the call."""
         self._commands = CommandIndex(lambda route: self._read("GET", route, LARGEST_INDEX))
 
     def __repr__(self) -> str:
@@ -135,6 +137,7 @@ class DiscordREST:
         executed.
         """
         response = self._transport.send("POST", f"{self._api_url}/interactions", json=dict(payload))
+        self._note_time(response)
         status = response.status_code
         if status == 204:
             self._transport.release(response)
@@ -208,7 +211,7 @@ class DiscordREST:
     def _read(self, method: str, route: str, limit: int = LARGEST_ANSWER, **options: Any) -> object:
         """Return the decoded answer, of ``limit`` bytes at most, of a call that may be repeated."""
         response = self._transport.send(method, self._api_url + route, **options)
-        self.server_time = _date(response.headers.get("Date"))
+        self._note_time(response)
         data = self._transport.read_body(response, limit=limit)
         self._report(method, route, options.get("json"), response, data)
         succeeded = 200 <= response.status_code < 300
@@ -224,6 +227,11 @@ class DiscordREST:
             self._tap(
                 HttpExchange(method, path, sent, response.status_code, response.headers, body, not data)
             )
+
+    def _note_time(self, response: Response) -> None:
+        self.server_time = _date(response.headers.get("Date"))
+        if self.server_time is not None:
+            self.on_server_time(self.server_time)
 
     def _without_token(self, data: bytes) -> object:
         """Return the JSON of a refusal. Its parts are shown, and a server may repeat what it was sent."""

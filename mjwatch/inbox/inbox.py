@@ -16,6 +16,7 @@ from mjwatch.errors import ConfigError
 from mjwatch.events import InboxScanned
 from mjwatch.filesystem.files import folder_identity, identify
 from mjwatch.filesystem.folder import durable_folder
+from mjwatch.filesystem.permissions import removal_hint
 from mjwatch.host.systemd import Liveness
 from mjwatch.inbox.pickup import FilePickup, InFlightFiles
 from mjwatch.inbox.reading import ReadingGuard
@@ -24,6 +25,7 @@ from mjwatch.inbox.scanner import IgnoredFileLog, IgnoredFiles, InboxScan, Inbox
 from mjwatch.inbox.settling import Settling
 from mjwatch.inbox.watcher import ChangeHints, FolderWatcher
 from mjwatch.prompts.promptfile import MAX_BYTES
+from mjwatch.trouble import inbox_trouble
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from mjwatch.inbox.ownership import Ownership
     from mjwatch.inbox.pickup import InFlightStatus
     from mjwatch.inbox.settling import SettlingStatus
+    from mjwatch.trouble import Trouble
 
 log = logging.getLogger("mjwatch.inbox")
 
@@ -95,10 +98,11 @@ class Inbox:
             guard=self._guard,
             max_jobs=max_jobs,
         )
+        self._unremoved: dict[str, tuple[int, ...]] = {}
         self._ignored_log = IgnoredFileLog()
         self._ignored = IgnoredFiles()
         self._scan = InboxScan()
-        self._trouble: str | None = None
+        self._trouble: Trouble | None = None
         self._next_scan = 0.0
         self._next_reread = 0.0
         self._next_retry: float | None = None
@@ -156,6 +160,7 @@ class Inbox:
 
         Return False if the file stays although it was accepted: it is to be kept, can't be removed, or was
         too large to be read whole. It is then remembered, and not taken again as long as it looks the same.
+        What can't be removed is removed by a later scan, once that is allowed.
         Any thread may call this.
         """
         try:
@@ -186,20 +191,40 @@ class Inbox:
         if self._keep:
             return False
         try:
-            if remove_taken(self._root, path, identity):
-                return True
+            self._remove_taken(path, identity)
         except OSError as error:
+            why = f"it was taken, but can't be removed: {error.strerror}"
+            hint = removal_hint(self._root, path, error)
+            self._keep_file(path, f"{why}; {hint}" if hint else why)
+            return False
+        return True
+
+    def _remove_taken(self, path: str, identity: tuple[int, ...]) -> None:
+        """Remove a taken file, unless it has changed. Raise OSError if that fails; scans try it again."""
+        try:
+            is_removed = remove_taken(self._root, path, identity)
+        except OSError:
+            self._unremoved[path] = identity
             with suppress(OSError):
                 found = identify(self._root, path)
                 if found is not None and found[:4] == identity[:4]:
                     self._in_flight.ignore(path, found)  # the failed removal has changed its ctime
-            self._keep_file(path, f"it was taken, but can't be removed: {error.strerror}")
-            return False
-        log.info(
-            "%s has changed since it was taken; the new version is a new request", path, extra={"file": path}
-        )
-        self._hints.add(path)
-        return True
+            raise
+        self._unremoved.pop(path, None)
+        if not is_removed:
+            log.info(
+                "%s has changed since it was taken; the new version is a new request",
+                path,
+                extra={"file": path},
+            )
+            self._hints.add(path)
+
+    def _retry_removals(self) -> None:
+        """Remove the files that could not be removed: their folders' rights may be other ones by now."""
+        for path, identity in list(self._unremoved.items()):
+            with suppress(OSError):
+                self._remove_taken(path, identity)
+                log.info("%s does not stay in the inbox any more", path, extra={"file": path})
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -214,7 +239,7 @@ class Inbox:
         try:
             self._turn(hints, time.monotonic())
         except OSError as error:
-            self._set_trouble(f"the inbox {self._root} can't be read: {error.strerror}")
+            self._trouble = inbox_trouble(self._root, error)
             self._next_scan = time.monotonic() + min(SCAN_INTERVAL, self._interval)
         except (
             Exception
@@ -254,12 +279,14 @@ class Inbox:
         return self._keep and bool(self._settling.due(now))
 
     def _scan_all(self, now: float) -> None:
+        if self._trouble is None:
+            self._retry_removals()
         reread = now >= self._next_reread or self._watcher.remote is not None
         scan = self._scanner.scan(now, reread=reread)
         if reread:
             self._next_reread = now + FULL_SCAN_INTERVAL
         self._reported = None  # a full scan is reported even if it found nothing new
-        self._set_trouble(self._ownership.check(scan) if self._ownership is not None else None)
+        self._trouble = self._ownership.check(scan) if self._ownership is not None else None
         self._watcher.check(scan.folders, now)
         self._settling.set_least_quiet(REMOTE_SETTLE if self._watcher.remote is not None else 0.0)
         if self._trouble is None:
@@ -292,14 +319,6 @@ class Inbox:
             else:
                 self._scan.files[path] = identity
                 self._pickup.notice(path, identity, now)
-
-    def _set_trouble(self, trouble: str | None) -> None:
-        """Log what keeps mjwatch from taking anything when it comes and when it goes."""
-        if trouble is not None and trouble != self._trouble:
-            log.error("%s", trouble)
-        elif trouble is None and self._trouble is not None:
-            log.info("the inbox %s can be used again", self._root)
-        self._trouble = trouble
 
     def _report(self, settling: SettlingStatus, in_flight: InFlightStatus) -> None:
         ignored = IgnoredFiles()
