@@ -15,6 +15,7 @@ function update() {
   buildLists();
   updateChoices();
   apply();
+  showTray();
   if (!panel.job) showAddressed();
 }
 
@@ -46,6 +47,7 @@ function openCard(event) {
   const card = event.target.closest(".card");
   if (!card || !isPlain(event)) return;
   event.preventDefault();
+  if (choice.isOn) return toggleChosen(wall.jobs[Number(card.dataset.index)]);
   const address = card.getAttribute("href");
   if (history.state?.besideWall) history.replaceState(history.state, "", address);
   else history.pushState({ besideWall: true }, "", address);
@@ -74,6 +76,7 @@ const ARROWS = new Set(["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"]);
 
 function handleKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (compare.dialog.open) return handleInCompare(event);
   const handled = panel.dialog.open ? handleInPanel(event) : handleOnWall(event);
   if (handled) event.preventDefault();
 }
@@ -82,6 +85,7 @@ function handleInPanel({ key, target }) {
   if (key === "Escape" && panel.alone) showAlone(0);
   else if (key === "Escape") leavePanel();
   else if (target.closest("video, textarea")) return false;
+  else if (key === "f") panel.dialog.querySelector(".star").click();
   else if (/^[1-4]$/.test(key)) showAlone(panel.alone === Number(key) ? 0 : Number(key));
   else if (key === "ArrowLeft" || key === "ArrowRight") step(key === "ArrowLeft" ? "left" : "right");
   else return false;
@@ -100,6 +104,8 @@ function handleOnWall({ key, target }) {
   if (key === "Escape") return leaveSearch(target);
   if (typing) return typing === fields.words && key === "ArrowDown" && focusWall();
   if (key === "/") fields.words.focus();
+  else if (key === "f" && wall.cards.contains(target)) setFavourites([wall.jobs[wall.current]], !isFavourite(wall.jobs[wall.current]));
+  else if (key === "x" && wall.cards.contains(target)) toggleChosen(wall.jobs[wall.current]);
   else if (ARROWS.has(key) || (wall.cards.contains(target) && (key === "Home" || key === "End"))) return focusWall(key);
   else return false;
   return true;
@@ -115,6 +121,7 @@ function focusWall(key) {
 /** Escape clears the search, then moves the focus to the wall. */
 function leaveSearch(target) {
   if (service.box.open) service.box.open = false;
+  else if (choice.isOn && target !== fields.words) endChoice();
   else if (target === fields.words && target.value) {
     target.value = "";
     apply();
@@ -127,6 +134,9 @@ function leaveSearch(target) {
 
 function listen() {
   listenToFields();
+  listenToFavourites();
+  listenToChoice();
+  listenToJump();
   document.addEventListener("keydown", handleKey);
   document.addEventListener("click", ({ target }) => !service.box.contains(target) && (service.box.open = false));
   panel.dialog.addEventListener("cancel", (event) => event.preventDefault()); // handleKey() handles Escape
@@ -142,4 +152,5 @@ function listen() {
 }
 
 listen();
+showTray();
 loadAll().then(keepFresh);

@@ -101,6 +101,7 @@ function reason(job) {
     el("h3", {}, title),
     error.detail && el("p", {}, withMarks(error.detail)),
     error.needs_human && el("p", {}, "mjwatch sends nothing more until a person acts."),
+    error.advice && [el("h4", {}, "What to do"), el("p", {}, withMarks(error.advice))],
     error.retry && el("p", { class: "hint" }, "It may work later: ", el("code", {}, `mjwatch retry ${job.id}`)),
   );
 }
@@ -114,8 +115,10 @@ function facts(job) {
     el("header", { class: "what" },
       el("h2", { id: "panel-title", tabindex: "-1" }, titleOf(job)),
       el("span", { class: `state ${job.state}` }, stateName(job.state)),
-      job.label && el("span", { class: "tag" }, job.label)),
+      job.label && el("span", { class: "tag" }, job.label),
+      starButton(job)),
     promptOf(job),
+    ...followUpsOf(job),
     ...parametersOf(job),
     ...relatedOf(job),
     ...filesOf(job),
@@ -165,21 +168,17 @@ function relatedOf(job) {
   const line = [];
   if (parent) line.push(relative(parent, sentence(`${job.action ?? "Follow-up"} of`)));
   else if (job.parent) line.push(el("p", {}, `${job.action ?? "Follow-up"} of `, el("code", {}, job.parent), ", which is not here"));
-  const followers = [...(store.followers.get(job.id) ?? [])].reverse();
-  return section("Related jobs", ...line, ...followers.map((one) => relative(one, titleOf(one))));
+  const childrenOf = (id) => [...(store.followers.get(id) ?? [])].reverse();
+  line.push(...childrenOf(job.id).map((one) => relative(one, titleOf(one))));
+  const siblings = job.parent ? childrenOf(job.parent).filter((one) => one !== job) : [];
+  const beside = siblings.length ? [el("h4", {}, "From the same pictures"), ...siblings.map((one) => relative(one, titleOf(one)))] : [];
+  return section("Family", ...line, ...beside);
 }
 
 function relative(job, how) {
   const image = job.thumb && el("img", { src: thumbAddress(job), alt: "", decoding: "async" });
   const words = el("span", {}, el("b", {}, how), " ", withUnbrokenNames(shortened(job.prompt, 70) || titleOf(job)));
   return el("a", { class: "relative", href: `#${job.id}`, click: openLinked }, image || el("i", {}, icon(job.state === "done" ? "play" : "warning")), words);
-}
-
-function filesOf(job) {
-  const names = [...(job.pictures ?? []).map(([name]) => name), job.grid, ...(job.files ?? []), "manifest.json"];
-  const links = present(names).map((name) =>
-    el("li", {}, el("a", { href: fileAddress(job, name), target: "_blank", rel: "noopener" }, name)));
-  return section("Files", el("p", { class: "path" }, job.folder), el("ul", { class: "files" }, links));
 }
 
 function timesOf(job) {
@@ -202,8 +201,8 @@ function detailsOf(job) {
 
 // ---- copying
 
-function copyButton(name, text) {
-  const words = el("span", { "aria-live": "polite" }, "Copy");
+function copyButton(name, text, label = "Copy") {
+  const words = el("span", { "aria-live": "polite" }, label);
   const button = el("button", { type: "button", class: "tool copy", title: name }, icon("copy"), words);
   const say = (sign, word) => {
     button.firstChild.replaceWith(icon(sign));
@@ -212,7 +211,7 @@ function copyButton(name, text) {
   button.addEventListener("click", async () => {
     const done = await copyText(text, button);
     say(done ? "check" : "warning", done ? "Copied" : "The browser does not allow it");
-    setTimeout(() => say("copy", "Copy"), 1600);
+    setTimeout(() => say("copy", label), 1600);
   });
   return button;
 }

@@ -54,7 +54,7 @@ function layOut() {
   wall.width = wall.place.clientWidth;
   wall.rows = [];
   const recent = recentDays();
-  const groups = wall.jobs.map((job) => groupOf(job, recent));
+  const groups = wall.jobs.map((job) => (order() === "prompt" ? initialOf(job) : groupOf(job, recent)));
   let top = 0;
   let start = 0;
   while (start < wall.jobs.length) {
@@ -66,6 +66,7 @@ function layOut() {
     start = end;
   }
   wall.place.style.height = `${top}px`;
+  updateJump();
   for (const pieces of wall.shown.values()) for (const piece of pieces) wall.spare.set(piece.key, piece);
   wall.shown.clear();
 }
@@ -102,7 +103,7 @@ function layRow(items, height, top) {
 }
 
 function ratioOf(job) {
-  const [width, height] = job.thumb ?? NO_PICTURE;
+  const [width, height] = stillOf(job)?.thumb ?? NO_PICTURE;
   return Math.min(WIDEST, Math.max(NARROWEST, width / height || 1));
 }
 
@@ -121,6 +122,7 @@ function draw() {
   }
   for (let number = first; number <= last; number += 1) show(number);
   show(focused);
+  showGroup();
 }
 
 /** Return the number of the row at this height. */
@@ -172,7 +174,7 @@ function placedHeading(row) {
 
 function placedCard(item, row) {
   const { job, index } = item;
-  const key = `${job.id} ${job.stamp} ${Math.round(item.width)} ${Math.round(row.frame)}`;
+  const key = `${job.id} ${job.stamp} ${stillOf(job)?.id} ${Math.round(item.width)} ${Math.round(row.frame)}`;
   const piece = reused(key, () => el("div", { role: "listitem", class: "spot" }, card(job, row.frame)));
   const { node } = piece;
   node.setAttribute("aria-posinset", index + 1);
@@ -181,6 +183,7 @@ function placedCard(item, row) {
   node.style.width = `${item.width}px`;
   node.firstChild.dataset.index = index;
   node.firstChild.tabIndex = index === wall.current ? 0 : -1;
+  showMarks(node.firstChild, job);
   if (!node.isConnected) wall.cards.insertBefore(node, cardAfter(index));
   return piece;
 }
@@ -204,6 +207,13 @@ function cardTime(job) {
   return (recentDays().includes(job.day) ? timeFormat : dayFormat).format(job.at);
 }
 
+/** Return the job whose thumbnail a card shows; for a video that is often the picture that it was made of. */
+function stillOf(job) {
+  if (job.thumb) return job;
+  const parent = kindOf(job) === "video" ? store.jobById.get(job.parent) : null;
+  return parent?.thumb ? parent : null;
+}
+
 /** Return what a card shows: the thumbnail, or text in its place. */
 function frame(job, height) {
   const four = job.thumb && job.pictures.length === 4 ? "four" : "";
@@ -214,10 +224,11 @@ function frame(job, height) {
 }
 
 function framed(job) {
-  if (job.thumb) {
-    const image = el("img", { src: thumbAddress(job), alt: altOf(job), decoding: "async", draggable: "false" });
+  const still = stillOf(job);
+  if (still) {
+    const image = el("img", { src: thumbAddress(still), alt: altOf(job), decoding: "async", draggable: "false" });
     image.addEventListener("error", () => image.replaceWith(el("span", { class: "note" }, "Not here yet")));
-    return [image];
+    return kindOf(job) === "video" ? [image, el("span", { class: "video-mark", "aria-hidden": "true" }, icon("play"), "Video")] : [image];
   }
   if (kindOf(job) === "video") return [icon("play"), el("span", { class: "note" }, "Video")];
   if (job.state === "done") return [el("span", { class: "note" }, job.text ? shortened(withoutMarks(readableAnswer(job)), 280) : titleOf(job))];

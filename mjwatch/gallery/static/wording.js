@@ -89,6 +89,21 @@ function groupOf(job, [today, yesterday]) {
   return job.day === yesterday ? "Yesterday" : job.day.slice(0, 7);
 }
 
+const KINDS = { video: "video", text: "text", nothing: "none" };
+
+/** Return what a job gave, as the filter calls it: "grid" for several pictures, "picture", "video", "text" or "none". */
+const resultOf = (job) => KINDS[kindOf(job)] ?? (job.pictures.length > 1 ? "grid" : "picture");
+
+/** Return a prompt as it is sorted: without links and signs at its beginning. */
+const sortText = (job) => (job.prompt ?? "").replace(/^(?:https?:\/\/\S+\s+)+|^[^\p{L}\p{N}]+/gu, "").toLowerCase();
+
+/** Return the group of a job on a wall in the order of prompts: the first letter, without its accent. */
+function initialOf(job) {
+  const letter = [...sortText(job).normalize("NFD")][0]?.toUpperCase();
+  if (!letter) return "No prompt";
+  return /\p{N}/u.test(letter) ? "0–9" : letter;
+}
+
 /** Return a group's name for people. */
 function groupName(group) {
   return /^\d{4}-\d{2}$/.test(group) ? monthFormat.format(new Date(`${group}-15T12:00:00`)) : group;

@@ -54,6 +54,12 @@ def test_the_next_job_is_chosen_by_priority_then_by_arrival(journal: Journal) ->
     assert order == ["b", "c", "a", "d"]
 
 
+def test_the_first_queued_jobs_are_those_of_higher_priority(journal: Journal) -> None:
+    accept(journal, made_job("a"), made_job("b", priority=5), made_job("c"), made_job("d", state=State.RUNNING))
+    assert [job.id for job in journal.first_queued(9)] == ["b", "a", "c"]
+    assert [job.id for job in journal.first_queued(2)] == ["b", "a"]
+
+
 def test_a_job_that_is_not_due_lets_others_pass(journal: Journal) -> None:
     accept(
         journal,
@@ -254,6 +260,8 @@ def test_no_query_of_the_loop_or_the_cli_reads_all_jobs(journal: Journal, plans:
     journal.open_counts()
     journal.any_queued(NOW, {"x"})
     assert plans.used() == ["jobs_open", "jobs_put_back", *["jobs_open"] * 3]
+    journal.first_queued(10)
+    assert plans.used() == ["jobs_open"]
     journal.listed(State.FAILED, 20)
     assert plans.used() == ["jobs_by_state"]
     journal.search(JobFilter((State.FAILED, State.REJECTED)), 20)
