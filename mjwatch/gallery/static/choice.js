@@ -101,13 +101,19 @@ function compareColumn(job) {
     enterFromCompare(job);
   };
   const words = shortened(job.prompt, 120) || titleOf(job);
-  return el("section", { class: "column", "aria-label": words },
-    el("div", { class: `compared compared-${Math.min(job.pictures?.length ?? 0, 4)}` }, comparedOf(job)),
+  return el("div", { class: "column", role: "group", "aria-label": words },
+    el("div", { class: "compared" }, comparedOf(job)),
     el("p", {}, job.action && el("b", {}, `${titleOf(job)} `), el("a", { href: `#${job.id}`, click: open }, words)));
 }
 
 function comparedOf(job) {
   if (!job.pictures) return el("p", { class: "note" }, job.text ? shortened(readableAnswer(job), 400) : wholeReason(job));
+  const sheet = el("div", { class: `shots shots-${Math.min(job.pictures.length, 4)}` }, comparedPictures(job));
+  sheet.style.setProperty("--ratio", sheetRatio(job));
+  return sheet;
+}
+
+function comparedPictures(job) {
   return job.pictures.map(([name], index) => {
     const source = fileAddress(job, name);
     const alt = `Picture ${index + 1} of ${job.pictures.length}`;
@@ -122,7 +128,7 @@ function comparedOf(job) {
 /** Show this picture of each job alone, or all of them for 0. */
 function compareOnly(number) {
   compare.number = number;
-  for (const box of compare.dialog.querySelectorAll(".compared")) {
+  for (const box of compare.dialog.querySelectorAll(".compared .shots")) {
     const shown = box.querySelector(`[data-number="${number}"]`);
     box.classList.toggle("alone", Boolean(shown));
     for (const one of box.children) one.classList.toggle("chosen", one === shown);

@@ -69,12 +69,15 @@ function stampNow() {
   return `${day.replaceAll("-", "")}-${time.replaceAll(":", "")}-${letters}`;
 }
 
-/** Say in a line at the bottom what happened; screen readers read it. */
+const said = { line: byId("said"), timer: 0 };
+
+/** Say in a line at the bottom what happened; screen readers read it. An open dialog hides what is outside it. */
 function say(text) {
-  clearTimeout(say.timer);
-  byId("said").textContent = text;
-  byId("said").hidden = !text;
-  if (text) say.timer = setTimeout(() => say(""), 12_000);
+  clearTimeout(said.timer);
+  (document.querySelector("dialog[open]") ?? document.body).append(said.line);
+  said.line.textContent = text;
+  said.line.hidden = !text;
+  if (text) said.timer = setTimeout(() => say(""), 12_000);
 }
 
 const numberOf = (number, thing) => `${number.toLocaleString()} ${thing}${number === 1 ? "" : "s"}`;

@@ -19,6 +19,7 @@ function apply() {
   const jobs = matchingJobs(filterValues());
   showJobs(jobs);
   byId("clear").hidden = !isFiltered();
+  byId("favourites").hidden = !fields.favourite.value;
   showFilterCount();
   byId("count").textContent = countText(jobs.length);
   byId("count").hidden = jobs.length === 0;

@@ -20,7 +20,8 @@ function actionsOf(job) {
 
 /** Return whether the entry has all that the job was made from: pictures of the prompt file are not in it. */
 function canRunAgain(job) {
-  if (job.state === "rejected" || !job.prompt) return false;
+  const wasRefused = job.state === "rejected" || (job.error && !job.error.retry);
+  if (wasRefused || !job.prompt) return false;
   if (job.action) return store.jobById.get(job.parent)?.prompt === job.prompt;
   const links = (text) => (text ?? "").match(LINK)?.length ?? 0;
   return !job.command && links(job.echoed) <= links(job.prompt);

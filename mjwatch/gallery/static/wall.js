@@ -17,6 +17,7 @@ const wall = {
   shown: new Map(),
   spare: new Map(),
   current: 0,
+  order: "new",
   width: 0,
 };
 
@@ -28,6 +29,8 @@ function showJobs(jobs) {
   wall.jobs = jobs;
   wall.current = Math.max(0, jobs.findIndex((job) => job.id === focused));
   layOut();
+  if (wall.order !== order()) for (const { node } of wall.spare.values()) node.remove(); // screen readers go by the document's order
+  wall.order = order();
   restore(anchor);
   draw();
   for (const { node } of wall.spare.values()) node.remove();

@@ -144,7 +144,13 @@ def test_an_entry_names_the_follow_ups_that_the_message_offers() -> None:
 
 @pytest.mark.parametrize(
     ("label", "is_favourite"),
-    [("favourite", True), ("Spring, FAVORITES", True), ("favouritism", False), ("spring", False), (None, False)],
+    [
+        ("favourite", True),
+        ("Spring, FAVORITES", True),
+        ("favouritism", False),
+        ("spring", False),
+        (None, False),
+    ],
 )
 def test_a_label_can_mark_a_favourite(label: str | None, is_favourite: bool) -> None:
     assert entry(manifest_of() | {"label": label}).get("favourite", False) == is_favourite

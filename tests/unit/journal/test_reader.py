@@ -55,7 +55,9 @@ def test_the_next_job_is_chosen_by_priority_then_by_arrival(journal: Journal) ->
 
 
 def test_the_first_queued_jobs_are_those_of_higher_priority(journal: Journal) -> None:
-    accept(journal, made_job("a"), made_job("b", priority=5), made_job("c"), made_job("d", state=State.RUNNING))
+    accept(
+        journal, made_job("a"), made_job("b", priority=5), made_job("c"), made_job("d", state=State.RUNNING)
+    )
     assert [job.id for job in journal.first_queued(9)] == ["b", "a", "c"]
     assert [job.id for job in journal.first_queued(2)] == ["b", "a"]
 
