@@ -403,6 +403,9 @@ def _scan_folder(found: OutboxScan, folder: str, entries: list[os.DirEntry[str]]
     return [f"{folder}/{name}" if folder else name for name in names if folder or name != GALLERY_FOLDER]
 
 
+ENTRY_FORMAT = 2
+"""Part of each stamp: a start after an update reads the manifests again if an entry has more than before."""
+
 _FAVOURITE_MARK = re.compile(r"favou?rite(?:\.[a-z]{1,4})?", re.IGNORECASE)
 
 
@@ -413,4 +416,5 @@ def is_favourite_mark(name: str) -> bool:
 
 def stamp_of(manifest: os.stat_result, *, is_favourite: bool = False) -> str:
     """Return a text that changes when the file or the mark does; that of an earlier file sorts first."""
-    return f"{manifest.st_mtime_ns:020}-{manifest.st_size}{'-favourite' if is_favourite else ''}"
+    mark = "-favourite" if is_favourite else ""
+    return f"{manifest.st_mtime_ns:020}-{manifest.st_size}-{ENTRY_FORMAT}{mark}"

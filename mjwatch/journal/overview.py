@@ -35,10 +35,11 @@ def overview(
     """Return the facts that ``status --json`` shows. Raise JournalError.
 
     ``reader`` is None if there is no journal yet. ``jobs`` counts the open jobs by state; ``live`` lists
-    those that were sent before, ``waiting`` the first of the queued ones; times are in seconds since 1970. ``connected_since``: when the gateway
-    accepted us, if it is connected. ``quiet_until``: until when the time of the day holds prompts, as
-    ``Pace.quiet_until`` returns it. ``sending_limit``, ``reading_limit``: see ``limit_facts``. ``left``: the
-    files in the inbox that the daemon ignores, counted by reason, and some of them by name.
+    those that were sent before, ``waiting`` the first of the queued ones; times are in seconds since 1970.
+    ``connected_since``: when the gateway accepted us, if it is connected. ``quiet_until``: until when the
+    time of the day holds prompts, as ``Pace.quiet_until`` returns it. ``sending_limit``, ``reading_limit``:
+    see ``limit_facts``. ``left``: the files in the inbox that the daemon ignores, counted by reason, and some
+    of them by name.
     ``inbox_trouble``: why no file is accepted. ``held``: as ``held_results`` returns it; ``command``: how
     this installation's mjwatch is started. ``journal_trouble`` is for the caller to set: what can't write
     the journal can't store it there.

@@ -313,7 +313,7 @@ def check_side_by_side(gallery: OpenGallery) -> None:
     check_all_in_window(gallery, ".column")
     page.keyboard.press("3")
     for one in page.locator(".compared .shots").all():
-        assert one.locator("img:visible").count() == 1
+        assert one.locator("img:visible, video:visible").count() == 1
     page.locator(".one:visible").first.click()
     assert page.locator(".compared .shots.alone").count() == 0
     page.keyboard.press("Escape")
