@@ -38,6 +38,7 @@ SINGLE = ["vary strong", "upscale subtle", "zoom 2x", "square", "pan left", "ani
 
 def test_files_and_commands_of_the_page_become_the_right_jobs(browser: Browser, tmp_path: Path) -> None:
     with open_stage(tmp_path / "w", "--seconds-per-job", "0.2", "--profile", "2026") as stage:
+        stage.drop("_wildcards/neon.txt", "red\nblue\n")
         stage.drop("Ünïcode (1) cat.ready.toml", CAT)
         stage.drop("owl.ready.txt", OWL)
         stage.drain()
@@ -73,7 +74,7 @@ def test_files_and_commands_of_the_page_become_the_right_jobs(browser: Browser, 
         for job in made:
             if job["action"] is None:
                 assert job["prompt"]["submitted"] == owl["prompt"]["submitted"]
-        assert stage.leftovers() == []
+        assert stage.leftovers() == ["_wildcards"]
         stage.check_simulator_record()
 
 

@@ -57,14 +57,14 @@ function layOut() {
   wall.width = wall.place.clientWidth;
   wall.rows = [];
   const recent = recentDays();
-  const groups = wall.jobs.map((job) => (order() === "prompt" ? initialOf(job) : groupOf(job, recent)));
+  const group = order() === "prompt" ? initialOf : (job) => groupOf(job, recent);
+  const groups = wall.jobs.map(group);
   let top = 0;
   let start = 0;
   while (start < wall.jobs.length) {
-    const group = groups[start];
     let end = start;
-    while (groups[end] === group) end += 1;
-    wall.rows.push({ top, height: HEADING, group, count: end - start });
+    while (groups[end] === groups[start]) end += 1;
+    wall.rows.push({ top, height: HEADING, group: groups[start], count: end - start });
     top = layRows(start, end, top + HEADING);
     start = end;
   }

@@ -161,6 +161,7 @@ def test_what_was_taken_away_goes_and_what_was_moved_is_found(gallery: Gallery, 
 
 
 def test_a_file_marks_a_favourite_until_it_is_gone(gallery: Gallery, outbox: Path) -> None:
+    an_outbox(outbox, 3)
     bring_up(gallery)
     folder = outbox / next(path for path in entries(outbox) if not path.startswith("_failed"))
     for name in ("favourite", "Favorite.txt"):
