@@ -29,12 +29,13 @@ function folderPath(job) {
 function filesOf(job) {
   const pictures = (job.pictures ?? []).map(([name]) => name);
   const names = present([...pictures, job.grid, ...(job.files ?? []), "manifest.json"]);
+  const isSaved = (name) => !isOnDisk && (pictures.includes(name) || name === job.grid);
   const open = isOnDisk && el("a", { class: "tool small", href: `${address(job.folder)}/`, target: "_blank", rel: "noopener" }, icon("folder"), "Open folder");
   return section(
     "Files",
     el("p", { class: "path" }, job.folder),
     el("p", { class: "buttons-row" }, open, copyButton("Copy the folder's path", folderPath(job), "Copy path"), downloadAll(job, pictures)),
-    el("ul", { class: "files" }, names.map((name) => el("li", {}, fileLink(job, name), !isOnDisk && downloadLink(job, name)))),
+    el("ul", { class: "files" }, names.map((name) => el("li", {}, fileLink(job, name), isSaved(name) && downloadLink(job, name)))),
   );
 }
 
