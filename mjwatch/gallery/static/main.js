@@ -16,6 +16,7 @@ function update() {
   updateChoices();
   apply();
   if (!panel.job) showAddressed();
+  refreshViewer();
 }
 
 window.gallery = Object.freeze({
@@ -31,11 +32,22 @@ window.gallery = Object.freeze({
 
 // ---- the job that the address names
 
-/** Show the job that the address names after #, or none. */
+/** Show what the address names after #: a job, one of its pictures as in #7k3f9a2m/2, or none. */
 function showAddressed() {
-  const job = store.jobById.get(decodeURIComponent(location.hash.slice(1)));
+  if (history.state?.belowViewer && (viewer.slide || viewer.isLeaving)) return stayWithPicture();
+  const [id, number] = location.hash.slice(1).split("/");
+  const job = store.jobById.get(decodeURIComponent(id));
+  if (!job || !number) closeViewer();
   if (job && job !== panel.job) openPanel(job);
   else if (!job && panel.dialog.open) closePanel();
+  if (job && number) showPicture(job, Number(number));
+}
+
+/** The viewer was left with Back: the job of its last picture stays open, not the one that it was opened from. */
+function stayWithPicture() {
+  viewer.isLeaving = false;
+  closeViewer();
+  history.replaceState(history.state, "", panel.job ? `#${panel.job.id}` : location.pathname + location.search);
 }
 
 /** Return whether a click only opens a link here; other clicks are left to the browser. */
@@ -46,7 +58,10 @@ function openCard(event) {
   const card = event.target.closest(".card");
   if (!card || !isPlain(event)) return;
   event.preventDefault();
-  const address = card.getAttribute("href");
+  enterJob(card.getAttribute("href"));
+}
+
+function enterJob(address) {
   if (history.state?.besideWall) history.replaceState(history.state, "", address);
   else history.pushState({ besideWall: true }, "", address);
   showAddressed();
@@ -58,6 +73,34 @@ function openLinked(event) {
   event.preventDefault();
   history.replaceState(history.state, "", event.currentTarget.getAttribute("href"));
   showAddressed();
+}
+
+/** Show a picture of the open job in the whole window. Back closes it again. */
+function enterPicture(number) {
+  if (!panel.job?.pictures?.[number - 1]) return;
+  history.replaceState({ ...history.state, belowViewer: true }, "");
+  history.pushState({ besideWall: true, overPanel: true }, "", addressOf({ job: panel.job, number }));
+  showAddressed();
+}
+
+/** Close the viewer; the job of its picture is open below it. */
+function leaveViewer() {
+  if (!viewer.slide) return;
+  closeViewer();
+  viewer.isLeaving = Boolean(history.state?.overPanel);
+  if (viewer.isLeaving) history.back();
+  else history.replaceState(history.state, "", `#${panel.job.id}`);
+}
+
+/** Start a slideshow with the open job, or with the current job of the wall. */
+function enterSlideshow() {
+  if (!panel.job) {
+    const job = jobsInOrder().slice(wall.current).find((one) => one.pictures) ?? firstSlide()?.job;
+    if (!job) return;
+    enterJob(`#${job.id}`);
+  }
+  enterPicture(1);
+  if (viewer.slide) toggleSlideshow();
 }
 
 /** Go back to the wall, to the card of the job that was open. */
@@ -74,25 +117,24 @@ const ARROWS = new Set(["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"]);
 
 function handleKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
-  const handled = panel.dialog.open ? handleInPanel(event) : handleOnWall(event);
+  const handled = (viewer.slide ? handleInViewer : panel.dialog.open ? handleInPanel : handleOnWall)(event);
   if (handled) event.preventDefault();
 }
 
 function handleInPanel({ key, target }) {
-  if (key === "Escape" && panel.alone) showAlone(0);
-  else if (key === "Escape") leavePanel();
+  if (key === "Escape") leavePanel();
   else if (target.closest("video, textarea")) return false;
-  else if (/^[1-4]$/.test(key)) showAlone(panel.alone === Number(key) ? 0 : Number(key));
-  else if (key === "ArrowLeft" || key === "ArrowRight") step(key === "ArrowLeft" ? "left" : "right");
+  else if (/^[1-4]$/.test(key)) enterPicture(Number(key));
+  else if (key === "Enter" && !target.closest("a, button, summary")) enterPicture(1);
+  else if (key === "s") enterSlideshow();
+  else if (key === "ArrowLeft" || key === "ArrowRight") stepJob(key === "ArrowLeft" ? -1 : 1);
   else return false;
   return true;
 }
 
-/** Show the next picture if a single one is shown, else the next job. */
-function step(side) {
-  const many = panel.job.pictures?.length ?? 0;
-  if (panel.alone) showAlone(((panel.alone - 1 + (side === "left" ? many - 1 : 1)) % many) + 1);
-  else panel.dialog.querySelector(`.round.${side}`)?.click();
+/** Open the next job, or the one before for -1; keys, buttons and swipes do the same. */
+function stepJob(step) {
+  panel.dialog.querySelector(step < 0 ? ".round.left" : ".round.right")?.click();
 }
 
 function handleOnWall({ key, target }) {
@@ -100,6 +142,7 @@ function handleOnWall({ key, target }) {
   if (key === "Escape") return leaveSearch(target);
   if (typing) return typing === fields.words && key === "ArrowDown" && focusWall();
   if (key === "/") fields.words.focus();
+  else if (key === "s") enterSlideshow();
   else if (ARROWS.has(key) || (wall.cards.contains(target) && (key === "Home" || key === "End"))) return focusWall(key);
   else return false;
   return true;
@@ -129,7 +172,12 @@ function listen() {
   listenToFields();
   document.addEventListener("keydown", handleKey);
   document.addEventListener("click", ({ target }) => !service.box.contains(target) && (service.box.open = false));
-  panel.dialog.addEventListener("cancel", (event) => event.preventDefault()); // handleKey() handles Escape
+  panel.dialog.addEventListener("cancel", (event) => {
+    event.preventDefault(); // handleKey() handles Escape; this is a phone's Back
+    leavePanel();
+  });
+  listenToSwipes(panel.dialog, (side, target) => target.closest(".stage") && stepJob(side));
+  listenToViewer();
   panel.dialog.addEventListener("click", (event) => event.target === panel.dialog && leavePanel());
   window.addEventListener("hashchange", showAddressed);
   wall.cards.addEventListener("click", openCard);

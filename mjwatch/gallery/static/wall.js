@@ -20,6 +20,9 @@ const wall = {
   width: 0,
 };
 
+/** Return the jobs as the wall shows them: what is before and after a job, everywhere on the page. */
+const jobsInOrder = () => wall.jobs;
+
 /** Show these jobs in this order; the row at the top of the window stays there. */
 function showJobs(jobs) {
   const anchor = anchored();
