@@ -8,18 +8,18 @@ const SEEK_BAR = 90; // pixels at the lower edge of a video that belong to its c
 
 const touch = { pointers: new Map(), way: "", start: null, isVideo: false, tap: null, pause: 0 };
 
-function listenToGestures(stage) {
-  stage.addEventListener("pointerdown", pressed);
-  stage.addEventListener("pointermove", moved);
-  stage.addEventListener("pointerup", released);
-  stage.addEventListener("pointercancel", cancelled);
-  stage.addEventListener("wheel", rolled, { passive: false });
+function listenToGestures(area) {
+  area.addEventListener("pointerdown", pressed);
+  area.addEventListener("pointermove", moved);
+  area.addEventListener("pointerup", released);
+  area.addEventListener("pointercancel", cancelled);
+  area.addEventListener("wheel", rolled, { passive: false });
 }
 
 const pointOf = ({ clientX: x, clientY: y, timeStamp: time }) => ({ x, y, time });
 
 function pressed(event) {
-  if (event.button || isOnSeekBar(event)) return;
+  if (event.button || event.target.closest(".buttons") || isOnSeekBar(event)) return;
   const isVideo = event.target.matches("video"); // its own buttons need the pointer
   if (!isVideo) event.currentTarget.setPointerCapture(event.pointerId);
   touch.pointers.set(event.pointerId, pointOf(event));
@@ -39,7 +39,7 @@ function moved(event) {
   const now = pointOf(event);
   if (touch.way === "pinch") pinch(event.pointerId, before, now);
   else follow(before, now);
-  touch.pointers.set(event.pointerId, now);
+  if (touch.way) touch.pointers.set(event.pointerId, now); // until then, all of the way counts
 }
 
 /** Zoom by the distance of two fingers around the point between them, and move with that point. */

@@ -34,7 +34,6 @@ window.gallery = Object.freeze({
 
 /** Show what the address names after #: a job, one of its pictures as in #7k3f9a2m/2, or none. */
 function showAddressed() {
-  if (history.state?.belowViewer && (viewer.slide || viewer.isLeaving)) return stayWithPicture();
   const [id, number] = location.hash.slice(1).split("/");
   const job = store.jobById.get(decodeURIComponent(id));
   if (!job || !number) closeViewer();
@@ -43,9 +42,11 @@ function showAddressed() {
   if (job && number) showPicture(job, Number(number));
 }
 
-/** The viewer was left with Back: the job of its last picture stays open, not the one that it was opened from. */
-function stayWithPicture() {
+/** The browser went to another address. If it went back from the viewer, the job of the last picture stays open. */
+function followAddress() {
+  const isBack = history.state?.belowViewer && (viewer.slide || viewer.isLeaving);
   viewer.isLeaving = false;
+  if (!isBack) return showAddressed();
   closeViewer();
   history.replaceState(history.state, "", panel.job ? `#${panel.job.id}` : location.pathname + location.search);
 }
@@ -78,6 +79,7 @@ function openLinked(event) {
 /** Show a picture of the open job in the whole window. Back closes it again. */
 function enterPicture(number) {
   if (!panel.job?.pictures?.[number - 1]) return;
+  viewer.isLeaving = false;
   history.replaceState({ ...history.state, belowViewer: true }, "");
   history.pushState({ besideWall: true, overPanel: true }, "", addressOf({ job: panel.job, number }));
   showAddressed();
@@ -179,7 +181,7 @@ function listen() {
   listenToSwipes(panel.dialog, (side, target) => target.closest(".stage") && stepJob(side));
   listenToViewer();
   panel.dialog.addEventListener("click", (event) => event.target === panel.dialog && leavePanel());
-  window.addEventListener("hashchange", showAddressed);
+  window.addEventListener("hashchange", followAddress);
   wall.cards.addEventListener("click", openCard);
   window.addEventListener("scroll", draw, { passive: true });
   wall.cards.addEventListener("focusin", ({ target }) => {

@@ -69,8 +69,8 @@ function showSlide(slide) {
   }
   for (const [key, pane] of viewer.panes) if (!shown.has(key)) pane.remove();
   viewer.panes = shown;
-  byId("viewer-before").disabled = !slideBeside(slide, -1);
-  byId("viewer-after").disabled = !slideBeside(slide, 1);
+  byId("viewer-before").setAttribute("aria-disabled", String(!slideBeside(slide, -1))); // it keeps the focus
+  byId("viewer-after").setAttribute("aria-disabled", String(!slideBeside(slide, 1)));
   startPane(shown.get(keyOf(slide)));
   showWords(slide);
 }
@@ -230,7 +230,7 @@ function handleInViewer({ key, target, shiftKey }) {
 }
 
 function listenToViewer() {
-  listenToGestures(viewer.track);
+  listenToGestures(viewer.dialog);
   byId("viewer-close").addEventListener("click", () => leaveViewer());
   byId("viewer-before").addEventListener("click", () => stepPicture(-1));
   byId("viewer-after").addEventListener("click", () => stepPicture(1));

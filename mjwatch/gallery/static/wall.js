@@ -35,7 +35,15 @@ function showJobs(jobs) {
   draw();
   for (const { node } of wall.spare.values()) node.remove();
   wall.spare.clear();
+  orderCards();
   if (had) focusCard(wall.current, false);
+}
+
+/** Put the cards in their order, which screen readers follow: those that stayed may have others before them now. */
+function orderCards() {
+  const cards = [...wall.cards.children];
+  const at = ({ firstChild }) => Number(firstChild.dataset.index);
+  if (cards.some((card, n) => n && at(cards[n - 1]) > at(card))) wall.cards.append(...cards.sort((a, b) => at(a) - at(b)));
 }
 
 /** Return the first whole row in the window and its distance from the upper edge; null at the top of the page. */
