@@ -30,11 +30,11 @@ _LARGEST_PART = 4 * 1024 * 1024
 
 _PARTS = (
     *("dom", "wording", "kept", "store", "load", "wall", "files", "picks", "panel"),
-    *("service", "filters", "choice", "jump", "main"),
+    *("viewer", "zoom", "gestures", "service", "filters", "choice", "jump", "main"),
 )
 """The files of the script, in the order in which they build on each other."""
 
-_STYLES = ("gallery", "finding")
+_STYLES = ("gallery", "finding", "viewer")
 """The files of the style sheet, in their order."""
 
 

@@ -98,7 +98,7 @@ function compareColumn(job) {
   const open = (event) => {
     closeCompare();
     event.preventDefault();
-    enterFromCompare(job);
+    enterJob(`#${job.id}`);
   };
   const words = shortened(job.prompt, 120) || titleOf(job);
   return el("div", { class: "column", role: "group", "aria-label": words },
@@ -116,8 +116,8 @@ function comparedOf(job) {
 function comparedPictures(job) {
   return job.pictures.map(([name], index) => {
     const source = fileAddress(job, name);
-    const alt = `Picture ${index + 1} of ${job.pictures.length}`;
-    if (isVideo(name) && !/\.gif$/i.test(name)) return el("video", { src: source, controls: true, loop: true, playsinline: true, preload: "metadata", "aria-label": alt });
+    const alt = pictureName(job, index + 1);
+    if (isPlayed(name)) return el("video", { src: source, controls: true, loop: true, playsinline: true, preload: "metadata", "aria-label": alt });
     const image = el("img", { src: source, alt, decoding: "async", draggable: "false" });
     image.addEventListener("error", () => image.replaceWith(el("span", { class: "note" }, `${name} is not here yet`)));
     if (job.pictures.length === 1) return image;
@@ -138,10 +138,4 @@ function compareOnly(number) {
 /** Keys 1 to 4 show one picture of each job; the browser itself closes the dialog with Escape or Back. */
 function handleInCompare({ key }) {
   if (/^[1-4]$/.test(key)) compareOnly(compare.number === Number(key) ? 0 : Number(key));
-}
-
-/** Open a compared job as its card would. */
-function enterFromCompare(job) {
-  history.pushState({ besideWall: true }, "", `#${job.id}`);
-  showAddressed();
 }

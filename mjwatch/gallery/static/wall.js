@@ -21,6 +21,9 @@ const wall = {
   width: 0,
 };
 
+/** Return the jobs as the wall shows them: what is before and after a job, everywhere on the page. */
+const jobsInOrder = () => wall.jobs;
+
 /** Show these jobs in this order; the row at the top of the window stays there. */
 function showJobs(jobs) {
   const anchor = anchored();
@@ -35,7 +38,15 @@ function showJobs(jobs) {
   draw();
   for (const { node } of wall.spare.values()) node.remove();
   wall.spare.clear();
+  orderCards();
   if (had) focusCard(wall.current, false);
+}
+
+/** Put the cards in their order, which screen readers follow: those that stayed may have others before them now. */
+function orderCards() {
+  const cards = [...wall.cards.children];
+  const at = ({ firstChild }) => Number(firstChild.dataset.index);
+  if (cards.some((card, n) => n && at(cards[n - 1]) > at(card))) wall.cards.append(...cards.sort((a, b) => at(a) - at(b)));
 }
 
 /** Return the first whole row in the window and its distance from the upper edge; null at the top of the page. */

@@ -11,6 +11,9 @@ function isVideo(name) {
   return VIDEOS.has(name.slice(name.lastIndexOf(".") + 1).toLowerCase());
 }
 
+/** Return whether the browser needs its player to show a file: it shows GIFs as pictures. */
+const isPlayed = (name) => isVideo(name) && !/\.gif$/i.test(name);
+
 /** Return what a job has to show: "pictures", "video", "text" or "nothing". */
 function kindOf(job) {
   if (job.pictures) return isVideo(job.pictures[0][0]) ? "video" : "pictures";
@@ -35,6 +38,12 @@ function altOf(job) {
   if (kindOf(job) === "video") return `Video: ${words}`;
   const many = job.pictures.length;
   return `${NUMBERS[many] ?? many} picture${many === 1 ? "" : "s"}: ${words}`;
+}
+
+/** Return the name of one of a job's pictures, counted from 1. */
+function pictureName(job, number) {
+  const kind = isVideo(job.pictures[number - 1][0]) ? "Video" : "Picture";
+  return `${kind} ${number} of ${job.pictures.length}: ${shortened(job.prompt) || titleOf(job)}`;
 }
 
 function shortened(text, most = SHORT) {
