@@ -192,7 +192,7 @@ def check_reason(gallery: OpenGallery, jobs: Jobs) -> None:
     page.locator(".card").click()
     assert job["error"]["title"] in page.locator(".reason").inner_text()
     assert page.locator(".prompt p").first.inner_text().startswith(HOSTILE)
-    assert f"{QUOTED}.ready.txt" in page.locator(".facts").inner_text()
+    assert f"{QUOTED}.ready.toml" in page.locator(".facts").inner_text()
     assert page.locator("script:not([src]), [onload], [onerror]").count() == 0
     page.locator(".stage .back").click()
     gallery.search("")
