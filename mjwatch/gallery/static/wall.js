@@ -114,6 +114,7 @@ function ratioOf(job) {
 
 function draw() {
   const top = window.scrollY - wall.place.offsetTop;
+  showGroup(top); // before the document changes: it asks for heights
   const first = rowAt(top - window.innerHeight);
   const last = rowAt(top + 2 * window.innerHeight);
   const focused = rowOf(wall.current);
@@ -125,7 +126,6 @@ function draw() {
   }
   for (let number = first; number <= last; number += 1) show(number);
   show(focused);
-  showGroup();
 }
 
 /** Return the number of the row at this height. */
