@@ -23,19 +23,26 @@ const wall = {
 
 /** Show these jobs in this order; the row at the top of the window stays there. */
 function showJobs(jobs) {
-  const anchor = anchored();
+  const isReordered = wall.order !== order();
+  const anchor = isReordered ? null : anchored();
   const focused = wall.jobs[wall.current]?.id;
   const had = wall.cards.contains(document.activeElement);
   wall.jobs = jobs;
   wall.current = Math.max(0, jobs.findIndex((job) => job.id === focused));
   layOut();
-  if (wall.order !== order()) for (const { node } of wall.spare.values()) node.remove(); // screen readers go by the document's order
-  wall.order = order();
+  if (isReordered) startAnew();
   restore(anchor);
   draw();
   for (const { node } of wall.spare.values()) node.remove();
   wall.spare.clear();
   if (had) focusCard(wall.current, false);
+}
+
+/** Begin at the top with another order, also in the document, by which screen readers go. */
+function startAnew() {
+  for (const { node } of wall.spare.values()) node.remove();
+  wall.order = order();
+  window.scrollTo(0, 0);
 }
 
 /** Return the first whole row in the window and its distance from the upper edge; null at the top of the page. */
