@@ -11,10 +11,10 @@ function updateJump() {
   jump.select.replaceChildren(...names.map((name, number) => el("option", { value: number }, name)));
 }
 
-/** Name the group at the upper edge of the window, once its heading has left it. */
-function showGroup() {
-  const top = window.scrollY - wall.place.offsetTop + edge();
-  const number = jump.rows.findLastIndex((row) => row.top + row.height / 2 <= top);
+/** Name the group at the upper edge of the window, once its heading has left it; `top` is that edge on the wall. */
+function showGroup(top) {
+  const seen = top + edge();
+  const number = jump.rows.findLastIndex((row) => row.top + row.height / 2 <= seen);
   jump.box.hidden = number < 0 || window.scrollY === 0;
   if (number >= 0) jump.select.value = number;
 }

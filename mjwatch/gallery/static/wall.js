@@ -26,14 +26,14 @@ const jobsInOrder = () => wall.jobs;
 
 /** Show these jobs in this order; the row at the top of the window stays there. */
 function showJobs(jobs) {
-  const anchor = anchored();
+  const isReordered = wall.order !== order();
+  const anchor = isReordered ? null : anchored();
   const focused = wall.jobs[wall.current]?.id;
   const had = wall.cards.contains(document.activeElement);
   wall.jobs = jobs;
   wall.current = Math.max(0, jobs.findIndex((job) => job.id === focused));
   layOut();
-  if (wall.order !== order()) for (const { node } of wall.spare.values()) node.remove(); // screen readers go by the document's order
-  wall.order = order();
+  if (isReordered) startAnew();
   restore(anchor);
   draw();
   for (const { node } of wall.spare.values()) node.remove();
@@ -47,6 +47,12 @@ function orderCards() {
   const cards = [...wall.cards.children];
   const at = ({ firstChild }) => Number(firstChild.dataset.index);
   if (cards.some((card, n) => n && at(cards[n - 1]) > at(card))) wall.cards.append(...cards.sort((a, b) => at(a) - at(b)));
+}
+
+/** Begin at the top with another order. */
+function startAnew() {
+  wall.order = order();
+  window.scrollTo(0, 0);
 }
 
 /** Return the first whole row in the window and its distance from the upper edge; null at the top of the page. */
@@ -125,6 +131,7 @@ function ratioOf(job) {
 
 function draw() {
   const top = window.scrollY - wall.place.offsetTop;
+  showGroup(top); // before the document changes: it asks for heights
   const first = rowAt(top - window.innerHeight);
   const last = rowAt(top + 2 * window.innerHeight);
   const focused = rowOf(wall.current);
@@ -136,7 +143,6 @@ function draw() {
   }
   for (let number = first; number <= last; number += 1) show(number);
   show(focused);
-  showGroup();
 }
 
 /** Return the number of the row at this height. */

