@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import socket
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -48,6 +49,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GalleryServer]:
     (outbox / ".mjwatch-staging/job").mkdir(parents=True)
     for name in ("manifest.json", "note_1.png"):
         (outbox / ".mjwatch-staging/job" / name).write_bytes(b"secret")
+    (outbox / "_gallery/thumbs/0/another.png").write_bytes(b"secret")
     (outbox / JOB / "link.png").symlink_to(root / "secret.png")
     (outbox / "linked").symlink_to(outbox / JOB)
     (outbox / JOB / "page.html").write_bytes(b"secret")
@@ -168,6 +170,28 @@ def test_other_sites_get_nothing_but_a_link_to_the_page(server: GalleryServer) -
         assert ask(server, "/", Sec_Fetch_Site=site, Sec_Fetch_Mode="navigate").status == 200
     for site in ("none", "same-origin"):
         assert ask(server, "/_gallery/jobs-0001.js", Sec_Fetch_Site=site).status == 200
+
+
+def test_a_connection_serves_several_requests(server: GalleryServer) -> None:
+    """Each answer ends where it says: the next one would begin in the middle of it."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=deadline(10))
+    for method, path, status in (
+        ("HEAD", "/", 200),
+        ("GET", f"/{JOB}/clip.mp4", 200),
+        ("HEAD", "/gone.png", 404),
+        ("GET", "/gone.png", 404),
+        ("GET", "/favicon.ico", 204),
+        ("GET", "/index.html", 200),
+    ):
+        connection.request(method, path)
+        response = connection.getresponse()
+        assert response.status == status
+        assert bool(response.read()) == (method == "GET" and status != 204)
+    connection.close()
+    with socket.create_connection(("127.0.0.1", server.port), timeout=deadline(10)) as raw:
+        raw.sendall(b"HEAD / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        with raw.makefile("rb") as answer:
+            assert answer.read().endswith(b"\r\n\r\n")
 
 
 def test_there_is_no_icon_and_no_error_about_it(server: GalleryServer) -> None:
