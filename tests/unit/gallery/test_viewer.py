@@ -303,7 +303,7 @@ def check_pull_and_tap(gallery: OpenGallery, fingers: Fingers) -> None:
     size = window(gallery)
     fingers.tap(size["width"] / 2, size["height"] / 2)
     page.locator("#viewer.quiet").wait_for()
-    gallery.wait_until("getComputedStyle(document.getElementById('viewer-close').parentElement).opacity === '0'")
+    gallery.wait_until("getComputedStyle(document.querySelector('.buttons:has(.shut)')).opacity === '0'")
     fingers.tap(size["width"] / 2, size["height"] / 2)
     gallery.wait_until("!document.querySelector('#viewer.quiet')")
     fingers.swipe(0, 0.45)
