@@ -321,6 +321,12 @@ class JournalReader:
                 low = row[0] + 1
         return int(low)
 
+    def first_queued(self, limit: int) -> list[Job]:
+        """Return up to ``limit`` queued jobs: those of higher priority first, then in order of arrival."""
+        return self._jobs(
+            f"SELECT body {_FROM_OPEN} AND state='queued' ORDER BY priority DESC, number LIMIT ?", limit
+        )
+
     def open_counts(self) -> dict[State, int]:
         """Return the number of open jobs by state."""
         rows = self._all(f"SELECT state, COUNT(*) {_FROM_OPEN} GROUP BY state")
