@@ -22,6 +22,7 @@ from mjwatch.engine.service_state import ServiceState
 from mjwatch.errors import JournalError
 from mjwatch.jobs.limits import DRAIN_PROBES
 from mjwatch.model import Job, State
+from mjwatch.trouble import clock_trouble
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,7 +122,7 @@ class Engine:
         now = self._clock()
         self._channel.load(*map(self._journal.recall, ("gateway", "newest", "strangers", "held")))
         self.service.load()
-        self.scheduler.load(now)
+        self.scheduler.load()
         self._jobs.update({job.id: job for job in self._journal.live_jobs()})
         self.service.limits = self.service.limits.with_probe_among(self._jobs)
         self._deadlines.cap(now)
@@ -148,7 +149,7 @@ class Engine:
             event = self._queue.take(self._wait())
             if event is not None:
                 self._handle_safely(event)
-            self._notify_person()  # also of what the event has brought before this ends
+            self._report()  # also of what the event has brought before this ends
             if event is not None:
                 self.on_event()
 
@@ -212,7 +213,7 @@ class Engine:
         has_doubt = has_doubt or bool(self._channel.results_for_person(self._jobs))
         is_out = self.service.limits.sending.is_open and self._journal.any_queued(self._clock(), set())
         cannot_send = self.service.pause is not None or is_out
-        return has_doubt or cannot_send or self.service.inbox_trouble is not None
+        return has_doubt or cannot_send or self.service.inbox_is_closed
 
     # ---- one event
 
@@ -223,6 +224,8 @@ class Engine:
         except JournalError as error:
             self.service.event_failed(event, error)
             self._queue.put_back(event)
+            self.service.report()
+            self.on_event()
             delay = service_state.JOURNAL_RETRY_DELAY
             self.stopping = self._queue.sleep(delay, ev.StopRequested) or self.stopping
             return
@@ -234,14 +237,21 @@ class Engine:
         if event is self.service.failed_event:
             self.service.event_handled()
 
+    def _report(self) -> None:
+        """Notify a person of what they are needed for, and report troubles, after both are committed."""
+        self._notify_person()
+        self.service.report()
+
     def _notify_person(self) -> None:
-        """Notify a person once for each cause, after it is committed."""
         doubtful = [job for job in self._jobs.values() if job.state is State.IN_DOUBT]
         held = self._channel.results_for_person(self._jobs)
-        if not doubtful and not held and not self.service.may_notify:
+        notifications = self.service.notifications
+        if not doubtful and not held and not notifications.may_notify:
             return
+        pause = self.service.pause if self.service.needs_resume else None
+        links = {result.message_id: result.link for result in held}
         try:
-            self.service.notify(doubtful, self._clock(), {result.message_id: result.link for result in held})
+            notifications.notify(pause, doubtful, links, self._clock())
         except JournalError as error:
             self.service.journal_failed(error)
 
@@ -266,9 +276,19 @@ class Engine:
                 self._handle_other(event)
 
     def _handle_other(
-        self, event: ev.InboxScanned | ev.HistoryRead | ev.HistoryReadFailed | ev.StopRequested
+        self,
+        event: ev.InboxScanned
+        | ev.OutboxTried
+        | ev.ClockCompared
+        | ev.HistoryRead
+        | ev.HistoryReadFailed
+        | ev.StopRequested,
     ) -> None:
         match event:
+            case ev.OutboxTried():
+                self.service.troubles.note(event.part, event.trouble)
+            case ev.ClockCompared():
+                self.service.troubles.note("clock", clock_trouble(event.ahead))
             case ev.InboxScanned():
                 self.service.inbox_scanned(event)
             case ev.HistoryRead():
@@ -359,7 +379,7 @@ class Engine:
             self._table.store_progress()
         limited = [job for job in self._jobs.values() if job.next_action_at is not None]
         for job in [job for job in limited if self._channel.time_limit(job, now, monotonic) <= now]:
-            if limits.sending.postpones(job, monotonic):
+            if self._is_postponed(job, monotonic):
                 continue
             overdue = self._channel.overdue(job, monotonic)
             if overdue is not None:
@@ -375,6 +395,24 @@ class Engine:
                 self._perform(request)
         if self.service.pause is None:
             self._send_next(now)
+
+    def _is_postponed(self, job: Job, monotonic: float) -> bool:
+        """Return whether what is due for this job must wait: for the bot's outage, or for another reading.
+
+        After a limit on reading one request is the probe, and the others follow one after another until the
+        history was read.
+        """
+        limits = self.service.limits
+        is_retry = job.state is State.COLLECTING and limits.reading is not None
+        return limits.sending.postpones(job, monotonic) or (is_retry and self._is_read(monotonic))
+
+    def _is_read(self, monotonic: float) -> bool:
+        """Return whether the history or pictures are being read, or the history is to be read now."""
+        stream = self._channel.stream
+        fetched = (
+            job.state is State.COLLECTING and job.next_action_at is None for job in self._jobs.values()
+        )
+        return stream.is_reading or stream.next_time() <= monotonic or any(fetched)
 
     def _send_next(self, now: float) -> None:
         monotonic, gate = self._monotonic(), self.service.limits.sending
@@ -403,11 +441,12 @@ class Engine:
             return max(0.0, self.service.turn_retry_at - monotonic)
         stream, silence, limits = self._channel.stream, self._channel.silence, self.service.limits
         limited = [job for job in self._jobs.values() if job.next_action_at is not None]
-        expected = [job for job in limited if not limits.sending.postpones(job, monotonic)]
+        expected = [job for job in limited if not self._is_postponed(job, monotonic)]
         waits = [self._channel.time_limit(job, now, monotonic) - now for job in expected]
         waits.append(self.scheduler.next_time(self._jobs, now) - now)
         waits.append(limits.next_time(monotonic) - monotonic)
         waits.append(self._table.next_time - monotonic)
+        waits.append(self.service.troubles.next_time() - monotonic)
         if stream.history_due is not None and limits.may_read(monotonic):
             waits.append(stream.next_time() - monotonic)
         if silence.silent_since:

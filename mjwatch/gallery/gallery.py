@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from mjwatch.errors import OutboxError, PictureError
-from mjwatch.filesystem.files import read_file, replace_file
+from mjwatch.filesystem.files import read_file, replace_file, replace_or_overwrite
 from mjwatch.filesystem.folder import UnexpectedFileError, durable_folder, open_folder, private_folder
 from mjwatch.gallery.entry import (
     chunk_lines,
@@ -101,7 +101,7 @@ class Gallery:
     def show_status(self, status: Mapping[str, Any]) -> None:
         """Show the state of the service, as ``status.json`` has it."""
         self._check()
-        _write(self._outbox, f"{GALLERY_FOLDER}/{STATUS}", status_script(status))
+        replace_or_overwrite(self._outbox, f"{GALLERY_FOLDER}/{STATUS}", status_script(status))
 
     def add(self, folders: Iterable[str], thumbnails: Mapping[str, bytes] = NO_THUMBNAILS) -> None:
         """Add the jobs of these folders, by their paths in the outbox; other folders are left out.
@@ -164,11 +164,13 @@ class Gallery:
         try:
             with open_folder(self._outbox, folder.split("/")) as inner:
                 facts, data = inner.stat(FILE_NAME), inner.read(FILE_NAME, LARGEST_MANIFEST)
+                is_favourite = any(map(is_favourite_mark, inner.names()))
             manifest = parse_manifest(data, self._outbox / folder / FILE_NAME)
         except (*_NOT_SHOWN, OutboxError) as error:
             log.info("the gallery does not show %s: %s", folder, error)
             return None
-        entry = entry_of(manifest, printable_path(folder), stamp_of(facts))
+        stamp = stamp_of(facts, is_favourite=is_favourite)
+        entry = entry_of(manifest, printable_path(folder), stamp, is_favourite=is_favourite)
         size = self._thumbnails.size_for(entry, folder, thumbnail) if entry else None
         return entry if entry is None or size is None else entry | {"thumb": size}
 
@@ -399,7 +401,8 @@ def _scan_folder(found: OutboxScan, folder: str, entries: list[os.DirEntry[str]]
     """Note whether this is a job's folder, which holds no other; return the folders to scan next."""
     for entry in entries:
         if entry.name == FILE_NAME and folder and entry.is_file(follow_symlinks=False):
-            found.stamps[folder] = stamp_of(entry.stat(follow_symlinks=False))
+            is_favourite = any(is_favourite_mark(other.name) for other in entries)
+            found.stamps[folder] = stamp_of(entry.stat(follow_symlinks=False), is_favourite=is_favourite)
             return []
     names = [
         entry.name
@@ -409,6 +412,18 @@ def _scan_folder(found: OutboxScan, folder: str, entries: list[os.DirEntry[str]]
     return [f"{folder}/{name}" if folder else name for name in names if folder or name != GALLERY_FOLDER]
 
 
-def stamp_of(manifest: os.stat_result) -> str:
-    """Return a text that changes when the file does; the earlier file's sorts before the later one's."""
-    return f"{manifest.st_mtime_ns:020}-{manifest.st_size}"
+ENTRY_FORMAT = 2
+"""Part of each stamp: a start after an update reads the manifests again if an entry has more than before."""
+
+_FAVOURITE_MARK = re.compile(r"favou?rite(?:\.[a-z]{1,4})?", re.IGNORECASE)
+
+
+def is_favourite_mark(name: str) -> bool:
+    """Return whether a file of this name in a job's folder marks the job; editors add a suffix to it."""
+    return _FAVOURITE_MARK.fullmatch(name) is not None
+
+
+def stamp_of(manifest: os.stat_result, *, is_favourite: bool = False) -> str:
+    """Return a text that changes when the file or the mark does; that of an earlier file sorts first."""
+    mark = "-favourite" if is_favourite else ""
+    return f"{manifest.st_mtime_ns:020}-{manifest.st_size}-{ENTRY_FORMAT}{mark}"

@@ -199,6 +199,7 @@ def _error(refusal: Refusal | None) -> dict[str, Any] | None:
         "detail": refusal.detail,
         "needs_human": refusal.needs_human,
         "retry": may_retry(refusal),
+        "advice": advice(refusal),
     }
 
 

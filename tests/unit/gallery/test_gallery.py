@@ -160,6 +160,23 @@ def test_what_was_taken_away_goes_and_what_was_moved_is_found(gallery: Gallery, 
     assert thumbs == {entry["id"] for entry in entries(outbox).values()}
 
 
+def test_a_file_marks_a_favourite_until_it_is_gone(gallery: Gallery, outbox: Path) -> None:
+    an_outbox(outbox, 3)
+    bring_up(gallery)
+    folder = outbox / next(path for path in entries(outbox) if not path.startswith("_failed"))
+    for name in ("favourite", "Favorite.txt"):
+        (folder / name).touch()
+        assert gallery.repair() == [folder.relative_to(outbox).as_posix()]
+        bring_up(gallery)
+        assert [path for path, entry in entries(outbox).items() if entry.get("favourite")] == [
+            folder.relative_to(outbox).as_posix()
+        ]
+        assert gallery.repair() == []
+        (folder / name).unlink()
+        bring_up(gallery)
+        assert not any(entry.get("favourite") for entry in entries(outbox).values())
+
+
 def test_a_folder_that_was_replaced_is_read_again(gallery: Gallery, outbox: Path) -> None:
     folder = a_folder(outbox, a_job(7))
     bring_up(gallery)

@@ -167,6 +167,7 @@ def test_a_failure_says_why_and_whether_another_try_can_help() -> None:
         "detail": "The word is not allowed",
         "needs_human": False,
         "retry": False,
+        "advice": "Change the text or the pictures, then drop the file into the inbox again.",
     }
     assert may_retry(Refusal(RefusalClass.TRANSIENT, None, ""))
     assert may_retry(Refusal(None, None, ""))
