@@ -374,6 +374,7 @@ def build_engine(
         rng=random.random,
         new_nonce=new_nonce,
         new_id=new_id,
+        collect_by_hand=config.outbox.collect_by_hand,
     )
 
 

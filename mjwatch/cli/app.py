@@ -58,6 +58,7 @@ GROUPS: dict[str, dict[str, CommandEntry]] = {
         "show": CommandEntry("show", "show"),
         "info": CommandEntry("submit", "info"),
         "gallery": CommandEntry("show", "gallery"),
+        "import": CommandEntry("import_", "import_pictures"),
     },
     "Steer": {
         "pause": CommandEntry("steer", "pause"),

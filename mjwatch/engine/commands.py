@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from mjwatch.discord.stream_position import StreamPosition
+    from mjwatch.engine.channel_import import ChannelImport
     from mjwatch.engine.held_results import HeldResultRequests
     from mjwatch.engine.service_state import ServiceState
     from mjwatch.journal.writer import Journal
@@ -65,6 +66,7 @@ class RequestHandler:
         step: Callable[[str, ev.JobEvent], None],
         accept: Callable[[ev.PromptSubmitted], None],
         results: HeldResultRequests,
+        imports: ChannelImport,
     ) -> None:
         self._journal = journal
         self._service = service
@@ -73,6 +75,7 @@ class RequestHandler:
         self._step = step
         self._accept = accept
         self._results = results
+        self._imports = imports
 
     def answer_all(self, clock: Callable[[], float]) -> None:
         """Carry out and answer all requests; what was done before a crash but not answered is done once more.
@@ -108,6 +111,11 @@ class RequestHandler:
                 return [self._assign(job_id, message, payload) for job_id in _jobs(arguments)]
             case "dismiss":
                 return [self._results.dismiss(str(arguments.get("message")))]
+            case "import":
+                until = arguments.get("until")
+                return [self._imports.begin(str(arguments.get("since")), until and str(until))]
+            case "import stop":
+                return [self._imports.stop()]
             case "give":
                 file = arguments.get("file")
                 return [self._submit(*pair, file) for pair in _jobs(arguments).items()]

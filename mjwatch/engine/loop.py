@@ -13,6 +13,7 @@ from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.engine import service_state
 from mjwatch.engine.acceptance import Acceptance
+from mjwatch.engine.channel_import import ChannelImport
 from mjwatch.engine.clock import ClockWatch, Deadlines
 from mjwatch.engine.commands import RequestHandler
 from mjwatch.engine.held_results import HeldResultRequests
@@ -65,6 +66,7 @@ class Engine:
         new_nonce: Callable[[], str],
         new_id: Callable[[], str],
         in_inbox: Callable[[str], bool] | None = None,
+        collect_by_hand: bool = False,
     ) -> None:
         self._journal = journal
         self._channel = channel
@@ -96,9 +98,26 @@ class Engine:
             journal, self._jobs, ClockWatch(clock, monotonic), timeouts, self.service.store_limits
         )
         self._acceptance = Acceptance(journal, new_id, in_inbox)
+        self.imports = ChannelImport(
+            journal,
+            channel,
+            self.service,
+            self._table.add,
+            perform,
+            pace=pace,
+            rng=rng,
+            collect_by_hand=collect_by_hand,
+        )
         results = HeldResultRequests(channel, self.service, self._jobs, self._step, self._match_again)
         self._requests = RequestHandler(
-            journal, self.service, channel.stream, self.job, self._step, self._accept_prompt, results
+            journal,
+            self.service,
+            channel.stream,
+            self.job,
+            self._step,
+            self._accept_prompt,
+            results,
+            self.imports,
         )
         channel.tracker.on_notice = _log_notice
         self.put = queue.put
@@ -124,6 +143,7 @@ class Engine:
         self.scheduler.load(now)
         self._jobs.update({job.id: job for job in self._journal.live_jobs()})
         self.service.limits = self.service.limits.with_probe_among(self._jobs)
+        self.imports.load()
         self._deadlines.cap(now)
         self._drop_finished_candidates()
         for job_id in list(self._jobs):
@@ -188,6 +208,10 @@ class Engine:
         if not all(self._channel.waits_for_person(job) for job in sent):
             return False
         return not self.scheduler.any_queued(self._jobs, self._clock())
+
+    def all_imported(self) -> bool:
+        """Return whether no import is running, and all that was made elsewhere is saved or has failed."""
+        return not self.imports.is_reading and not any(job.made_elsewhere for job in self._jobs.values())
 
     def blocked(self) -> bool:
         """Return whether a run that is to end by itself must not wait any longer.
@@ -261,19 +285,24 @@ class Engine:
                 self._table.add(jobs, effects)
             case ev.PromptSubmitted():
                 self._accept_prompt(event)
+            case ev.HistoryRead():
+                self._handle_history(event)
             case _:
                 self._handle_other(event)
 
     def _handle_other(
-        self, event: ev.InboxScanned | ev.HistoryRead | ev.HistoryReadFailed | ev.StopRequested
+        self,
+        event: ev.InboxScanned | ev.HistoryReadFailed | ev.PageRead | ev.PageReadFailed | ev.StopRequested,
     ) -> None:
         match event:
             case ev.InboxScanned():
                 self.service.inbox_scanned(event)
-            case ev.HistoryRead():
-                self._handle_history(event)
             case ev.HistoryReadFailed():
                 self.service.history_failed(event)
+            case ev.PageRead():
+                self.imports.page_read(event, self._jobs, self._clock(), self._monotonic())
+            case ev.PageReadFailed():
+                self.imports.page_failed(event, self._monotonic())
             case ev.StopRequested():
                 self.stopping = True
 
@@ -297,7 +326,7 @@ class Engine:
 
     def _handle_dispatch(self, event: ev.GatewayDispatch) -> None:
         unmatched = self._channel.tracker.unmatched.messages
-        known = len(unmatched)
+        known, unowned = len(unmatched), self._channel.tracker.unowned_finals
         job_events = self._channel.tracker.dispatch(event, self._jobs)
         self._table.step_all(job_events)
         if job_events or unmatched:  # what ends a foreign job makes others clear, too
@@ -308,6 +337,7 @@ class Engine:
             log.warning("gateway: messages of the channel don't reach us; subscribing, reading the history")
             self._perform(ef.Subscribe())
         self._keep_held_results()
+        self.imports.noticed(self._monotonic(), unowned)
 
     def _handle_history(self, event: ev.HistoryRead) -> None:
         self._table.step_all(self._channel.history(event, self._jobs))
@@ -370,6 +400,7 @@ class Engine:
             request = self._channel.history_request(self._jobs, monotonic)
             if request is not None:
                 self._perform(request)
+        self.imports.turn(self._jobs, monotonic)
         if self.service.pause is None:
             self._send_next(now)
 
@@ -408,6 +439,8 @@ class Engine:
             waits.append(stream.next_time() - monotonic)
         if silence.silent_since:
             waits.append(silence.next_time() - monotonic)
+        if limits.may_read(monotonic):
+            waits.append(self.imports.next_time(self._jobs) - monotonic)
         return min(max(0.0, min(waits)), LONGEST_WAIT)
 
 

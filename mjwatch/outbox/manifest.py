@@ -164,7 +164,8 @@ def _source(job: Job) -> dict[str, Any] | None:
     if source is None:
         return None
     path = source.path.encode("utf-8", "backslashreplace").decode()
-    return {"path": path, "sha256": source.sha256, "mtime": iso(source.mtime), "index": source.index}
+    facts = {"path": path, "sha256": source.sha256, "mtime": iso(source.mtime), "index": source.index}
+    return {"kind": source.kind, **facts}
 
 
 def _discord(job: Job, channel: OutboxChannel) -> dict[str, Any]:

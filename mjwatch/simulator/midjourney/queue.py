@@ -65,7 +65,7 @@ class RenderQueue:
         ``answers`` says that the start message answers the interaction, unless the job had to wait.
         """
         rng = Random(self._rng.random())
-        job = RenderJob(self._context, interaction, plan, rng, self._remember, late_notice)
+        job = RenderJob(self._context, interaction, plan, rng, self.remember, late_notice)
         if plan.at_once:
             await self._run(job, executed, answers=True)
             return
@@ -157,7 +157,8 @@ class RenderQueue:
         rendering = Rendering(job.uuid, executed.nonce, job.plan.prompt, executed.custom_id, cost)
         self._recorder.renderings.append(rendering)
 
-    def _remember(self, job: RenderJob) -> None:
+    def remember(self, job: RenderJob) -> None:
+        """Count a job that ends, and remember it so that its buttons work."""
         self.account.count(job.plan)
         self._done[job.uuid] = job.plan, job.result
         if len(self._done) > PLANS_KEPT:

@@ -1,0 +1,79 @@
+"""Jobs for pictures that were made elsewhere: in the channel by hand, or found in a folder. Pure.
+
+Their ids follow from what they show, so that the same picture never gets a second folder, even where the
+journal was lost.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from mjwatch.discord.protocol import NIJI_APPLICATION_ID, snowflake_ms
+from mjwatch.events import Imported
+from mjwatch.filesystem.safe_names import slug
+from mjwatch.jobs import state_machine
+from mjwatch.midjourney.job_events import finished
+from mjwatch.midjourney.parsing.parsed_message import Action, MessageKind
+from mjwatch.model import ID_ALPHABET, Job, Note, Prompt, Result, Source, SourceKind
+from mjwatch.prompts.source_text import sha256
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mjwatch.jobs.transitions import Transition
+    from mjwatch.midjourney.parsing.parsed_message import ParsedMessage
+
+CHANNEL_FOLDER = "_channel"
+"""The folder in the outbox for what was made in the channel, with one folder for each month (UTC).
+
+No folder of the inbox can have this name: those that begin with ``_`` are left alone.
+"""
+
+MATCHED_BY = "account"
+"""The evidence for an imported result: the message names this account."""
+
+
+def channel_job(
+    message: ParsedMessage, now: float, parent: str | None, is_taken: Callable[[str], bool]
+) -> Transition:
+    """Return the job of a finished picture in the channel, and the effect that fetches it.
+
+    ``parent``: the job whose message it replies to, if known. ``is_taken``: whether a job has this id.
+    """
+    message_id, text = message.message_id or "0", message.prompt or ""
+    made = snowflake_ms(message_id) / 1000
+    month = datetime.fromtimestamp(made, UTC).strftime("%Y-%m")
+    path = f"{CHANNEL_FOLDER}/{month}/{slug(text)}.txt"
+    application = "niji" if NIJI_APPLICATION_ID in {message.author_id, message.application_id} else None
+    prompt = Prompt(text, action=_action(message), parent=parent, application=application)
+    source = Source(path, sha256(text.encode("utf-8", "replace")), made, kind=SourceKind.CHANNEL)
+    job_id = stable_id(f"message {message_id}", is_taken)
+    return imported(job_id, prompt, source, finished(message, MATCHED_BY).result, now)
+
+
+def _action(message: ParsedMessage) -> str | None:
+    """Return the follow-up that made it, where the message names it exactly."""
+    if message.kind is MessageKind.SINGLE and message.image_index is not None:
+        return f"U{message.image_index}"
+    return "reroll" if message.action is Action.REROLL else None
+
+
+def imported(job_id: str, prompt: Prompt, source: Source, result: Result, now: float) -> Transition:
+    """Return a new job that begins with its result, and the effect that fetches its pictures."""
+    accepted = Note(now, f"accepted: {source.path}")
+    job = Job(
+        id=job_id, prompt=prompt, accepted=now, source=source, parent=prompt.parent, history=(accepted,)
+    )
+    return state_machine.step(job, Imported(result, source.mtime), now)
+
+
+def stable_id(key: str, is_taken: Callable[[str], bool]) -> str:
+    """Return a job id that follows from this key; another one if that is taken by another job."""
+    while True:
+        digest = hashlib.sha256(key.encode()).digest()
+        job_id = "".join(ID_ALPHABET[byte % len(ID_ALPHABET)] for byte in digest[:8])
+        if not is_taken(job_id):
+            return job_id
+        key += "+"
