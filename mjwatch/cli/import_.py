@@ -16,6 +16,7 @@ from mjwatch.cli.output import INTERRUPTED, Json, advice, echo_json, echo_table,
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from mjwatch.client.import_folder import FolderCount
     from mjwatch.client.imports import ImportProgress
     from mjwatch.config import Config
 
@@ -235,4 +236,35 @@ class _StatusLine:
 
 
 def _import_folder(config: Config, folder: Path, *, dry_run: bool, as_json: bool) -> None:
-    raise NotImplementedError
+    from mjwatch.client.import_folder import FolderImport
+
+    try:
+        with _StatusLine() as line:
+            found = FolderImport(config, folder, lambda count: line.show(f"{count.files} pictures read"))
+            if not dry_run:
+                line.show(f"{found.count.files} pictures read; {found.count.new} folders to publish")
+                found.run()
+    except KeyboardInterrupt:
+        typer.echo("stopped; the same command continues it", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    count = found.count
+    if as_json:
+        echo_json(count.to_json())
+    else:
+        if dry_run and count.months:
+            echo_table(("MONTH", "NEW"), [(month, str(n)) for month, n in sorted(count.months.items())])
+        typer.echo(_folder_text(count, "new" if dry_run else "imported"))
+    if count.failed:
+        raise typer.Exit(1)
+
+
+def _folder_text(count: FolderCount, new: str) -> str:
+    if not count.files and not count.skipped:
+        return "no picture is below this folder"
+    parts = [f"{count.new} {new}", *([f"{count.known} here already"] if count.known else [])]
+    text = f"{count.files} pictures read; jobs: {', '.join(parts)}"
+    if count.skipped:
+        text += "; left out: " + ", ".join(f"{n} {why}" for why, n in sorted(count.skipped.items()))
+    if count.failed:
+        text += f"\n{count.failed} could not be saved: `mjwatch list --state failed` shows them"
+    return text

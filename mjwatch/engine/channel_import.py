@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from mjwatch import effects as ef
 from mjwatch.discord.protocol import snowflake_ms
 from mjwatch.discord.timing import backoff
-from mjwatch.jobs.imported import channel_job
+from mjwatch.jobs.imported import FileGroup, channel_job, file_job
 from mjwatch.jobs.pacing import DAY
 from mjwatch.journal.requests import Outcome
 from mjwatch.midjourney.elsewhere import PictureJudge, Verdict
@@ -84,6 +84,8 @@ class ChannelImport:
         perform: Callable[[ef.Effect], None],
         *,
         pace: Pace,
+        clock: Callable[[], float],
+        monotonic: Callable[[], float],
         rng: Callable[[], float],
         collect_by_hand: bool,
     ) -> None:
@@ -93,6 +95,8 @@ class ChannelImport:
         self._add = add
         self._perform = perform
         self._pace = pace
+        self._clock = clock
+        self._monotonic = monotonic
         self._rng = rng
         self._collects = collect_by_hand
         self._judge = PictureJudge(channel.tracker, journal.has_result, journal.owner_of)
@@ -142,6 +146,24 @@ class ChannelImport:
         self._journal.remember({IMPORT: asdict(self._import)})
         return Outcome(None, True, "stopped; `mjwatch import` continues it")
 
+    def take_files(self, groups: Mapping[str, Any], retry: Callable[[str], None]) -> list[Outcome]:
+        """Turn groups of staged pictures into jobs with these ids; ``retry`` saves a failed job once more."""
+        outcomes, transitions = [], []
+        for job_id, fields in groups.items():
+            known = self._journal.job(job_id)
+            if known is None:
+                pictures = tuple(map(tuple, fields["pictures"]))
+                transitions.append(
+                    file_job(FileGroup(**{**fields, "pictures": pictures}), job_id, self._clock())
+                )
+            elif known.state is State.FAILED:
+                retry(job_id)
+            outcomes.append(Outcome(job_id, True, "imported" if known is None else "is here already"))
+        jobs = [job for job, _ in transitions]
+        self._journal.accept_imported([(job, duplicate_key(job)) for job in jobs], {})
+        self._add(jobs, [effect for _, effects in transitions for effect in effects])
+        return outcomes
+
     @property
     def is_reading(self) -> bool:
         """Whether an import that a person has asked for has not ended."""
@@ -149,10 +171,10 @@ class ChannelImport:
 
     # ---- the loop's turn
 
-    def turn(self, jobs: Mapping[str, Job], monotonic: float) -> None:
+    def turn(self, jobs: Mapping[str, Job]) -> None:
         """Have some pictures fetched, and the next page read if it is time."""
         self._fetch_some(jobs)
-        purpose = self._due(jobs, monotonic)
+        purpose = self._due(jobs)
         reading = {IMPORT: self._import, BY_HAND: self._by_hand}.get(purpose or "")
         if purpose is None or reading is None:
             return
@@ -166,10 +188,10 @@ class ChannelImport:
         wants = self.is_reading or self._is_by_hand_due(jobs)
         return self._next_page_at if wants and self._can_read() else math.inf
 
-    def noticed(self, monotonic: float, before: int) -> None:
+    def noticed(self, before: int) -> None:
         """Note that a picture may have come that was made by hand; ``before``: the count of such pictures."""
         if self._collects and self._channel.tracker.unowned_finals != before:
-            self._next_page_at = max(self._next_page_at, monotonic + SETTLING_TIME)
+            self._next_page_at = max(self._next_page_at, self._monotonic() + SETTLING_TIME)
 
     def _fetch_some(self, jobs: Mapping[str, Job]) -> None:
         if not self._to_fetch:
@@ -187,7 +209,7 @@ class ChannelImport:
         is_heard = self._channel.stream.is_open and tracker.caught_up and tracker.me is not None
         return self.is_enabled and is_heard and self._awaited is None and not self._to_fetch
 
-    def _due(self, jobs: Mapping[str, Job], monotonic: float) -> str | None:
+    def _due(self, jobs: Mapping[str, Job]) -> str | None:
         """Return for what a page is to be read now."""
         if not self._can_read():
             return None
@@ -195,6 +217,7 @@ class ChannelImport:
             newest = self._channel.tracker.newest or "0"
             self._by_hand = Reading(since=newest, after=newest)
             self._journal.remember({BY_HAND: asdict(self._by_hand)})
+        monotonic = self._monotonic()
         if monotonic < self._next_page_at or not self._service.limits.may_read(monotonic):
             return None
         if self._is_by_hand_due(jobs):
@@ -216,11 +239,11 @@ class ChannelImport:
 
     # ---- pages
 
-    def page_read(self, event: ev.PageRead, jobs: Mapping[str, Job], now: float, monotonic: float) -> None:
+    def page_read(self, event: ev.PageRead, jobs: Mapping[str, Job]) -> None:
         """Turn what is new on this page into jobs, and note how far it is read."""
         reading = self._import if event.purpose == IMPORT else self._by_hand
         if reading is not None and reading.is_active and reading.after == event.after:
-            page = _Page(self._judge, self._journal, now)
+            page = _Page(self._judge, self._journal, self._clock())
             known, ended = self._bounded(event, reading)
             for message in known:
                 page.take(self._channel.tracker.read(message, jobs), jobs)
@@ -232,7 +255,7 @@ class ChannelImport:
             )
             self._commit(event.purpose, advanced, page)
         self._awaited, self._failed_tries = None, 0
-        self._next_page_at = monotonic + self._pace.delay + self._pace.jitter * self._rng()
+        self._next_page_at = self._monotonic() + self._pace.delay + self._pace.jitter * self._rng()
         self._service.keep_limits(self._service.limits.reading_succeeded())
 
     def _scanned(
@@ -277,10 +300,10 @@ class ChannelImport:
         if reading.is_complete:
             log.info("the channel's history is read; %s", found_text(reading.found))
 
-    def page_failed(self, event: ev.PageReadFailed, monotonic: float) -> None:
+    def page_failed(self, event: ev.PageReadFailed) -> None:
         """Try it again later."""
         self._service.pause_if_needed(event.refusal)
-        self._awaited = None
+        self._awaited, monotonic = None, self._monotonic()
         wait = backoff(self._failed_tries)
         if event.refusal is not None and event.refusal.scope is not None:
             self._service.keep_limits(self._service.limits.reading_limited(event.refusal, monotonic))

@@ -111,16 +111,23 @@ class RequestHandler:
                 return [self._assign(job_id, message, payload) for job_id in _jobs(arguments)]
             case "dismiss":
                 return [self._results.dismiss(str(arguments.get("message")))]
-            case "import":
-                until = arguments.get("until")
-                return [self._imports.begin(str(arguments.get("since")), until and str(until))]
-            case "import stop":
-                return [self._imports.stop()]
+            case "import" | "import stop" | "import files":
+                return self._import(request.verb, arguments)
             case "give":
                 file = arguments.get("file")
                 return [self._submit(*pair, file) for pair in _jobs(arguments).items()]
             case _:
                 return [Outcome(None, False, f"this mjwatch does not know the request {request.verb}")]
+
+    def _import(self, verb: str, arguments: Mapping[str, Any]) -> list[Outcome]:
+        if verb == "import files":
+            return self._imports.take_files(
+                _jobs(arguments), lambda job_id: self._step(job_id, ev.RetryRequested())
+            )
+        if verb == "import stop":
+            return [self._imports.stop()]
+        until = arguments.get("until")
+        return [self._imports.begin(str(arguments.get("since")), None if until is None else str(until))]
 
     def _pause(self, reason: object) -> Outcome:
         pause = self._service.pause_by_request(str(reason) if reason else None)

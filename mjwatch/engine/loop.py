@@ -105,6 +105,8 @@ class Engine:
             self._table.add,
             perform,
             pace=pace,
+            clock=clock,
+            monotonic=monotonic,
             rng=rng,
             collect_by_hand=collect_by_hand,
         )
@@ -211,7 +213,12 @@ class Engine:
 
     def all_imported(self) -> bool:
         """Return whether no import is running, and all that was made elsewhere is saved or has failed."""
-        return not self.imports.is_reading and not any(job.made_elsewhere for job in self._jobs.values())
+        return not self.imports.is_reading and not self.saves_imported
+
+    @property
+    def saves_imported(self) -> bool:
+        """Whether a picture that was made elsewhere waits to be saved."""
+        return any(job.made_elsewhere for job in self._jobs.values())
 
     def blocked(self) -> bool:
         """Return whether a run that is to end by itself must not wait any longer.
@@ -300,9 +307,9 @@ class Engine:
             case ev.HistoryReadFailed():
                 self.service.history_failed(event)
             case ev.PageRead():
-                self.imports.page_read(event, self._jobs, self._clock(), self._monotonic())
+                self.imports.page_read(event, self._jobs)
             case ev.PageReadFailed():
-                self.imports.page_failed(event, self._monotonic())
+                self.imports.page_failed(event)
             case ev.StopRequested():
                 self.stopping = True
 
@@ -337,7 +344,7 @@ class Engine:
             log.warning("gateway: messages of the channel don't reach us; subscribing, reading the history")
             self._perform(ef.Subscribe())
         self._keep_held_results()
-        self.imports.noticed(self._monotonic(), unowned)
+        self.imports.noticed(unowned)
 
     def _handle_history(self, event: ev.HistoryRead) -> None:
         self._table.step_all(self._channel.history(event, self._jobs))
@@ -400,7 +407,7 @@ class Engine:
             request = self._channel.history_request(self._jobs, monotonic)
             if request is not None:
                 self._perform(request)
-        self.imports.turn(self._jobs, monotonic)
+        self.imports.turn(self._jobs)
         if self.service.pause is None:
             self._send_next(now)
 

@@ -7,6 +7,7 @@ journal was lost.
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,17 @@ from mjwatch.filesystem.safe_names import slug
 from mjwatch.jobs import state_machine
 from mjwatch.midjourney.job_events import finished
 from mjwatch.midjourney.parsing.parsed_message import Action, MessageKind
-from mjwatch.model import ID_ALPHABET, Job, Note, Prompt, Result, Source, SourceKind
+from mjwatch.model import (
+    ID_ALPHABET,
+    Job,
+    Note,
+    Prompt,
+    RemotePicture,
+    Result,
+    ResultKind,
+    Source,
+    SourceKind,
+)
 from mjwatch.prompts.source_text import sha256
 
 if TYPE_CHECKING:
@@ -77,3 +88,51 @@ def stable_id(key: str, is_taken: Callable[[str], bool]) -> str:
         if not is_taken(job_id):
             return job_id
         key += "+"
+
+
+# ---- pictures in a folder
+
+FILES_FOLDER = "_imported"
+"""The folder in the outbox for what was imported from folders, each below its own name."""
+
+STAGED = "staged:"
+"""Stands in the address of a picture before the name of its copy in the state folder."""
+
+STAGING_FOLDER = "import"
+"""The folder in the state folder in which pictures lie until they are published."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileGroup:
+    """Pictures in a folder that belong to one job of Midjourney's, or a single one that names no job.
+
+    ``path``: the prompt file that they could have come from, below ``_imported/``. ``prompt``: as embedded in
+    the pictures, or the ``words`` of it that their name holds. ``made``: when the first file was last
+    changed, in seconds since 1970. ``pictures``: name, SHA-256 and size in bytes of each.
+    """
+
+    path: str
+    made: float
+    pictures: tuple[tuple[str, str, int], ...]
+    job_uuid: str | None = None
+    prompt: str | None = None
+    words: str = ""
+
+    @property
+    def key(self) -> str:
+        """Return what the same pictures have in common wherever they lie: it gives the job's id."""
+        return f"job {self.job_uuid}" if self.job_uuid else f"file {self.pictures[0][1]}"
+
+
+def file_job(group: FileGroup, job_id: str, now: float) -> Transition:
+    """Return the job of these pictures, and the effect that copies them into the outbox."""
+    pictures = tuple(
+        RemotePicture(name, f"{STAGED}{digest}", size=size) for name, digest, size in group.pictures
+    )
+    result = Result("", MATCHED_BY_FILE, group.job_uuid, group.prompt, pictures, kind=ResultKind.SINGLE)
+    source = Source(group.path, group.pictures[0][1], group.made, kind=SourceKind.FOLDER)
+    return imported(job_id, Prompt(group.prompt or group.words), source, result, now)
+
+
+MATCHED_BY_FILE = "file"
+"""The evidence for pictures of a folder: their names and what they carry."""

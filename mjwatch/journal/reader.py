@@ -237,7 +237,9 @@ class JournalReader:
 
     def made_elsewhere(self, state: State) -> int:
         """Return how many jobs in this state were made elsewhere and only fetched."""
-        row = self._one("SELECT COUNT(*) FROM jobs WHERE state=? AND attempts=0 AND result_message>''", state)
+        row = self._one(
+            "SELECT COUNT(*) FROM jobs WHERE state=? AND attempts=0 AND result_message NOT NULL", state
+        )
         return 0 if row is None else int(row[0])
 
     def file_of(self, job_id: str) -> TakenFile | None:

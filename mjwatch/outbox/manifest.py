@@ -174,7 +174,7 @@ def _discord(job: Job, channel: OutboxChannel) -> dict[str, Any]:
         "channel_id": channel.channel_id,
         "nonce": job.nonce,
         "interaction_id": job.interaction_id,
-        "message_id": job.result.message_id if job.result else job.message_id,
+        "message_id": (job.result.message_id if job.result else job.message_id) or None,
         "job_uuid": job.job_uuid,
         "matched_by": job.result.matched_by if job.result else None,
     }
