@@ -116,6 +116,8 @@ class RenderQueue:
         """Run the same job for a person who typed its prompt, without a slot and without recording it."""
         theirs = replace(interaction, id=self._context.forms.next_id(), nonce=None, user_id=user_id)
         job = RenderJob(self._context, theirs, replace(plan, user_id=user_id), Random(self._rng.random()))
+        if user_id == interaction.user_id:
+            job.finished = self.remember  # whoever has made it by hand can press its buttons
         await job.run(answers=True)
         await job.clear_up()
 
