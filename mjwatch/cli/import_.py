@@ -165,15 +165,13 @@ def _progress_text(progress: ImportProgress) -> str:
     from mjwatch.discord.protocol import snowflake_ms
 
     reading = progress.reading
-    parts = [f"{reading.read} messages read"]
+    text = f"{reading.read} messages read"
     if reading.read:
-        parts[0] += f", up to {local_time(snowflake_ms(reading.after) / 1000)[:10]}"
-    parts.append(f"{reading.found.get('new', 0) - progress.saved} pictures imported")
+        text += f", up to {local_time(snowflake_ms(reading.after) / 1000)[:10]}"
+    text += f"; {reading.found.get('new', 0) - progress.saved} imported"
     if progress.saved:
-        parts.append(f"{progress.saved} being saved")
-    if progress.trouble:
-        parts.append(f"waiting: {progress.trouble}")
-    return "; ".join(parts)
+        text += f", {progress.saved} being saved"
+    return f"{text}; waiting: {progress.trouble}" if progress.trouble else text
 
 
 def _end_text(end: ImportProgress) -> str:

@@ -64,7 +64,8 @@ def _prune_jobs(db: sqlite3.Connection, path: Path, before: float) -> int:
         numbers = ",".join(str(int(row[0])) for row in rows)
         with transaction(db, path):
             db.execute(
-                "INSERT OR IGNORE INTO pruned_results SELECT result_message, job_uuid FROM jobs"
+                "INSERT OR IGNORE INTO pruned_results"
+                " SELECT COALESCE(NULLIF(result_message, ''), 'job ' || id), job_uuid FROM jobs"
                 f" WHERE number IN ({numbers}) AND {_IS_OLD} AND result_message IS NOT NULL",
                 {"before": before},
             )
