@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 LINE_INTERVAL = 10.0
 """Seconds between two lines of progress where standard error is no terminal."""
 
-_CONTINUE = "`mjwatch import` with the same dates continues it"
+_CONTINUE = "the same command continues it"
 
 
 def import_pictures(
@@ -168,7 +168,7 @@ def _progress_text(progress: ImportProgress) -> str:
     text = f"{reading.read} messages read"
     if reading.read:
         text += f", up to {local_time(snowflake_ms(reading.after) / 1000)[:10]}"
-    text += f"; {reading.found.get('new', 0) - progress.saved} imported"
+    text += f"; {max(0, reading.found.get('new', 0) - progress.saved)} imported"
     if progress.saved:
         text += f", {progress.saved} being saved"
     return f"{text}; waiting: {progress.trouble}" if progress.trouble else text
@@ -243,7 +243,7 @@ def _import_folder(config: Config, folder: Path, *, dry_run: bool, as_json: bool
                 line.show(f"{found.count.files} pictures read; {found.count.new} folders to publish")
                 found.run()
     except KeyboardInterrupt:
-        typer.echo("stopped; the same command continues it", err=True)
+        typer.echo(f"stopped; {_CONTINUE}", err=True)
         raise typer.Exit(INTERRUPTED) from None
     count = found.count
     if as_json:

@@ -73,10 +73,9 @@ def _action(message: ParsedMessage) -> str | None:
 
 def imported(job_id: str, prompt: Prompt, source: Source, result: Result, now: float) -> Transition:
     """Return a new job that begins with its result, and the effect that fetches its pictures."""
-    accepted = Note(now, f"accepted: {source.path}")
-    job = Job(
-        id=job_id, prompt=prompt, accepted=now, source=source, parent=prompt.parent, history=(accepted,)
-    )
+    where = "in the channel" if source.kind is SourceKind.CHANNEL else "in a folder"
+    found = Note(now, f"accepted: found {where}")
+    job = Job(id=job_id, prompt=prompt, accepted=now, source=source, parent=prompt.parent, history=(found,))
     return state_machine.step(job, Imported(result, source.mtime), now)
 
 

@@ -64,7 +64,7 @@ def overview(
         "journal_trouble": None,
         "left": {key: inbox[key] for key in ("counts", "some")} if inbox and inbox["counts"] else None,
         "jobs": {str(state): count for state, count in reader.open_counts().items()},
-        "live": [brief(job) for job in reader.live_jobs()],
+        "live": [brief(job) for job in reader.live_jobs() if not job.made_elsewhere],
         "held": held_results(reader, command),
         "sent_in_24h": len(reader.attempts_since(now - DAY)),
         "max_per_day": max_per_day,
