@@ -174,6 +174,7 @@ class ChannelImport:
     def turn(self, jobs: Mapping[str, Job]) -> None:
         """Have some pictures fetched, and the next page read if it is time."""
         self._fetch_some(jobs)
+        self._begin_by_hand()
         purpose = self._due(jobs)
         reading = {IMPORT: self._import, BY_HAND: self._by_hand}.get(purpose or "")
         if purpose is None or reading is None:
@@ -192,6 +193,14 @@ class ChannelImport:
         """Note that a picture may have come that was made by hand; ``before``: the count of such pictures."""
         if self._collects and self._channel.tracker.unowned_finals != before:
             self._next_page_at = max(self._next_page_at, self._monotonic() + SETTLING_TIME)
+
+    def _begin_by_hand(self) -> None:
+        """Collect what is made by hand from now on, as soon as it is known what the channel has."""
+        newest, caught_up = self._channel.tracker.newest, self._channel.tracker.caught_up
+        if self._collects and self._by_hand is None and caught_up and newest is not None:
+            reading = Reading(since=newest, after=newest)
+            self._journal.remember({BY_HAND: asdict(reading)})
+            self._by_hand = reading
 
     def _fetch_some(self, jobs: Mapping[str, Job]) -> None:
         if not self._to_fetch:
@@ -213,10 +222,6 @@ class ChannelImport:
         """Return for what a page is to be read now."""
         if not self._can_read():
             return None
-        if self._collects and self._by_hand is None:
-            newest = self._channel.tracker.newest or "0"
-            self._by_hand = Reading(since=newest, after=newest)
-            self._journal.remember({BY_HAND: asdict(self._by_hand)})
         monotonic = self._monotonic()
         if monotonic < self._next_page_at or not self._service.limits.may_read(monotonic):
             return None
