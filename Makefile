@@ -32,7 +32,7 @@ export no_proxy := 127.0.0.1,localhost
 # Otherwise every process that a test starts compiles all its modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-core test-real test-long test-lowest test-pythons test-python kills soak model faults mutants \
+.PHONY: help demo test types bytecode test-core test-real test-long test-lowest test-pythons test-python kills soak model faults mutants \
   bench bench-quick docs diagram cli-page pictures format clean
 
 help:
@@ -63,8 +63,15 @@ demo: $(VENV)/.demo
 test: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
+	@$(MAKE) --no-print-directory --jobs=2 types bytecode
 	$(PYTEST) -m "not real and not long" $(PARALLEL) --hypothesis-profile=full
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+# Otherwise each worker of a fresh clone compiles all tests.
+bytecode: $(VENV)/.dev
+	@$(PYTEST) --collect-only -qq >/dev/null
 
 test-core: WORKERS = logical
 test-core: $(VENV)/.dev
