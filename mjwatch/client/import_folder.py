@@ -21,6 +21,7 @@ from mjwatch.events import RequestsPending
 from mjwatch.filesystem.files import replace_file
 from mjwatch.filesystem.folder import durable_folder
 from mjwatch.filesystem.safe_names import slug
+from mjwatch.host.platform import require_write_access
 from mjwatch.host.running import daemon_runs
 from mjwatch.jobs.imported import FILES_FOLDER, STAGED, STAGING_FOLDER, FileGroup, stable_id
 from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
@@ -180,8 +181,7 @@ class FolderImport:
 
     def run(self) -> FolderCount:
         """Copy all into the outbox; what is interrupted is done by the next run. Raise MjwatchError."""
-        durable_folder(self._config.state.path)
-        durable_folder(self._staging)
+        self._make_staging()
         batches = self._batches()
         if not daemon_runs(self._config.state.path):
             try:
@@ -199,6 +199,22 @@ class FolderImport:
             self._unstage(batch)
         self.count.failed = sum(self._state(job_id) is State.FAILED for job_id in self.groups)
         return self.count
+
+    def _make_staging(self) -> None:
+        """Make the folder in which pictures are staged, for all users who may write to the state folder."""
+        state = self._config.state.path
+        require_write_access(state, self._journal)
+        try:
+            durable_folder(self._staging)
+            with suppress(OSError):  # it belongs to another of these users, who has done so
+                self._staging.chmod(state.stat().st_mode & 0o777)
+        except OSError as error:
+            raise self._not_staged(error) from error
+
+    def _not_staged(self, error: OSError) -> MjwatchError:
+        return MjwatchError(
+            f"{self._staging} can't be written: {error.strerror}", "the pictures pass through it"
+        )
 
     def _batches(self) -> Iterator[dict[str, FileGroup]]:
         left = iter(self.groups.items())
@@ -237,15 +253,20 @@ class FolderImport:
     def _stage(self, batch: dict[str, FileGroup]) -> None:
         for group in batch.values():
             for _, digest, _ in group.pictures:
+                data = self._unchanged(self._files[digest], digest)
                 try:
-                    data = self._files[digest].read_bytes()
+                    replace_file(self._staging, digest, data)
                 except OSError as error:
-                    raise MjwatchError(f"{self._files[digest]} can't be read: {error.strerror}") from error
-                if sha256(data) != digest:
-                    raise MjwatchError(
-                        f"{self._files[digest]} has changed meanwhile", "import the folder again"
-                    )
-                replace_file(self._staging, digest, data)
+                    raise self._not_staged(error) from error
+
+    def _unchanged(self, path: Path, digest: str) -> bytes:
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise MjwatchError(f"{path} can't be read: {error.strerror}") from error
+        if sha256(data) != digest:
+            raise MjwatchError(f"{path} has changed meanwhile", "import the folder again")
+        return data
 
     def _unstage(self, batch: dict[str, FileGroup]) -> None:
         for group in batch.values():

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import uuid
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from PIL import Image
 
 from mjwatch.simulator.cdn.render import job_colours
 from mjwatch.simulator.world import STRANGER_ID, USER_ID
@@ -109,7 +111,7 @@ def _started(stage: Stage, *arguments: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, stdout=nowhere, stderr=nowhere, env=environment())
 
 
-_SHORT = (("2023", daemon_imports, 3), ("2024", imports_here, 0), ("2026", imports_here, 3))
+_SHORT = (("2023", daemon_imports, 1), ("2024", imports_here, 0), ("2026", imports_here, 3))
 _LONG = (("2023", imports_here, 3), ("2024", daemon_imports, 3), ("2026", daemon_imports, 3))
 
 
@@ -156,3 +158,22 @@ def test_what_is_made_by_hand_is_collected_beside_equal_prompts_and_can_be_worke
         assert acted.returncode == 0, acted.stderr
         (child,) = (one for one in stage.manifests() if one["parent"] == by_hand[0]["job"])
         assert (child["state"], child["action"]) == ("done", "U1")
+        check_folder_import(stage, tmp_path / "old")
+
+
+def check_folder_import(stage: Stage, old: Path) -> None:
+    """Check that pictures of a folder are copied once each, beside a daemon, and sent nowhere."""
+    before, sent = len(stage.manifests()), stage.simulator_state()["posts"]
+    old.mkdir()
+    for number in range(10):
+        Image.new("RGB", (8, 8), (number, 0, 0)).save(old / f"ada_a_lamp_{uuid.uuid4()}.png")
+    contents = {path.read_bytes() for path in old.iterdir()}
+    for imported in (10, 0):
+        result = stage.run("import", str(old), "--json")
+        assert result.returncode == 0, result.stderr
+        assert json.loads(result.stdout)["new"] == imported
+    copies = list(stage.outbox.glob("_imported/old/a-lamp-*/*.png"))
+    assert len(copies) == len(contents) == len(stage.manifests()) - before
+    assert {path.read_bytes() for path in copies} == contents == {path.read_bytes() for path in old.iterdir()}
+    assert list((stage.folder / "state" / "import").iterdir()) == []
+    assert stage.simulator_state()["posts"] == sent
