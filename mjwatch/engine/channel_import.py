@@ -252,34 +252,29 @@ class ChannelImport:
             known, ended = self._bounded(event, reading)
             for message in known:
                 page.take(self._channel.tracker.read(message, jobs), jobs)
-            is_import = event.purpose == IMPORT
-            advanced = (
-                _advanced(reading, page, known, ended=ended)
-                if is_import
-                else self._scanned(reading, page, known, ended=ended)
-            )
-            self._commit(event.purpose, advanced, page)
+            if event.purpose == IMPORT:
+                self._commit(IMPORT, _advanced(reading, page, known, ended=ended), page)
+            else:
+                self._scanned(reading, page, known, ended=ended)
         self._awaited, self._failed_tries = None, 0
         self._next_page_at = self._monotonic() + self._pace.delay + self._pace.jitter * self._rng()
         self._service.keep_limits(self._service.limits.reading_succeeded())
 
-    def _scanned(
-        self, reading: Reading, page: _Page, known: list[Mapping[str, Any]], *, ended: bool
-    ) -> Reading:
-        """Return from where what is made by hand is looked for the next time.
+    def _scanned(self, reading: Reading, page: _Page, known: list[Mapping[str, Any]], *, ended: bool) -> None:
+        """Note from where what is made by hand is looked for the next time.
 
         That is behind the last message, or before the first one that may be a job's; ``since`` changes only
         when all is read, so that a kill skips nothing.
         """
-        if page.unclear and self._scan_unclear is None:
-            self._scan_unclear = page.unclear[0]
+        unclear = next(iter(page.unclear), None) if self._scan_unclear is None else self._scan_unclear
         after = str(known[-1]["id"]) if known else reading.after
         if not ended:
-            self._seen_in = None  # there is more
-            return replace(reading, after=after)
-        self._first_unclear, self._scan_unclear = self._scan_unclear, None
-        since = after if self._first_unclear is None else str(self._first_unclear - 1)
-        return replace(reading, since=since, after=since)
+            self._commit(BY_HAND, replace(reading, after=after), page)
+            self._scan_unclear, self._seen_in = unclear, None  # there is more
+            return
+        since = after if unclear is None else str(unclear - 1)
+        self._commit(BY_HAND, replace(reading, since=since, after=since), page)
+        self._first_unclear, self._scan_unclear = unclear, None
 
     def _bounded(self, event: ev.PageRead, reading: Reading) -> tuple[list[Mapping[str, Any]], bool]:
         """Return the messages within the bounds, and whether no more follow.
@@ -308,7 +303,7 @@ class ChannelImport:
     def page_failed(self, event: ev.PageReadFailed) -> None:
         """Try it again later."""
         self._service.pause_if_needed(event.refusal)
-        self._awaited, monotonic = None, self._monotonic()
+        self._awaited, self._seen_in, monotonic = None, None, self._monotonic()
         wait = backoff(self._failed_tries)
         if event.refusal is not None and event.refusal.scope is not None:
             self._service.keep_limits(self._service.limits.reading_limited(event.refusal, monotonic))

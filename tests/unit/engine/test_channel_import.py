@@ -373,3 +373,34 @@ def test_more_than_one_page_by_hand_is_read_to_the_end(journal: Journal) -> None
     harness.feed(ev.ForJob(imported(journal)[0].id, ev.Published("x")))
     by_hand_read(harness, complete=True)
     assert [effect.after for effect in pages(harness.effects)] == [NEWEST, NEWEST, "9200"]
+
+
+def test_a_page_by_hand_that_could_not_be_read_is_read_again(journal: Journal) -> None:
+    harness = online(journal, by_hand=True)
+    by_hand_read(harness)
+    harness.feed(create(result("9200")))
+    harness.now += 3.0
+    assert len(pages(harness.feed())) == 1
+    harness.feed(ev.PageReadFailed("no network"))
+    by_hand_read(harness, result("9200"))
+    assert len(imported(journal)) == 1
+
+
+def test_what_is_unclear_on_an_earlier_page_is_kept_when_a_commit_fails(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    harness = online(journal, by_hand=True)
+    by_hand_read(harness)
+    harness.drop("cat.txt", "a red cat\n")
+    harness.accept_all()
+    harness.feed(create(started("9101", nonce="nonce-1")), create(result("9300", "a blue dog", uuid=UUID_B)))
+    by_hand_read(harness, result("9140", uuid=UUID_A), complete=False)
+    harness.now += 3.0
+    harness.feed()
+    last = ev.PageRead(BY_HAND, "9140", (), complete=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(journal, "accept_imported", lambda *_: fail())
+        with pytest.raises(JournalError):
+            harness.engine._handle(last)
+    harness.feed(last)
+    assert stored(journal, BY_HAND).since == "9139"
