@@ -401,7 +401,8 @@ class Job:
     @property
     def made_elsewhere(self) -> bool:
         """Whether mjwatch has only fetched its result, and never sent it."""
-        return self.result is not None and not self.nonces
+        is_imported = self.source is not None and self.source.kind is not SourceKind.INBOX
+        return is_imported and self.result is not None and not self.nonces  # a follow-up of it has nonces
 
     @property
     def awaits_form(self) -> bool:

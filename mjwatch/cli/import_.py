@@ -31,7 +31,7 @@ def import_pictures(
     folder: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[FOLDER]", help="A folder of old pictures; without it, the channel's history is read."
+            metavar="FOLDER", help="A folder of old pictures; without it, the channel's history is read."
         ),
     ] = None,
     since: Annotated[
