@@ -81,6 +81,7 @@ class Runtime:
     ) -> None:
         """Without ``watch_inbox`` prompt files stay in the inbox; only prompts submitted to the engine run.
 
+        ``[outbox] mode`` is the umask of this whole process as long as it runs.
         ``take_over``: the host that owns the inbox will not come back. ``accept_existing``: the files in an
         inbox that this journal does not know are to be run.
         """
@@ -145,9 +146,13 @@ class Runtime:
         problems = config.folder_problems()
         if problems:
             raise ConfigError("; ".join(problems))
+        if config.outbox.mode:
+            stack.callback(os.umask, os.umask(0o777 & ~int(config.outbox.mode, 8)))
         journal, ownership = self._locked_journal(stack)
         outbox = Outbox(config.outbox.path, config.state.path)
         outbox.sweep()
+        if config.outbox.group:
+            outbox.give_to(config.outbox.group)
         gallery = Gallery(config.outbox.path, config.state.path, outbox.check_mounted)
         updater = GalleryUpdater(gallery, repair_first=self._watch_inbox)
         self._gallery = updater if config.outbox.gallery else None

@@ -95,6 +95,11 @@ def display_width(text: str) -> int:
     )
 
 
+_COMMAND = re.compile(r"`[^`]{1,400}`")
+_JOINED = "\0"
+"""Stands for a space at which no line ends; shown text has no control characters."""
+
+
 def wrap(text: str, width: int | None, indent: int = 0) -> Iterator[str]:
     """Yield the text in lines, broken at spaces to fit beside the indent; a long word stays whole."""
     line, *words = text.split(" ")
@@ -187,7 +192,9 @@ def echo_fields(fields: Iterable[tuple[str, str]], width: int) -> None:
 
 def echo_hanging(head: str, width: int, text: str) -> None:
     """Print text beside a head of ``width`` columns; further lines are indented to the text."""
-    for number, line in enumerate(wrap(text, terminal_width(), width)):
+    whole = _COMMAND.sub(lambda command: command[0].replace(" ", _JOINED), text)  # commands are to be copied
+    for number, wrapped in enumerate(wrap(whole, terminal_width(), width)):
+        line = wrapped.replace(_JOINED, " ")
         typer.echo(f"{head if number == 0 else ' ' * width}{line}".rstrip())
 
 

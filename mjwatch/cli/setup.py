@@ -261,9 +261,10 @@ def write_configuration(
     if os.path.lexists(source):
         raise ConfigError(f"{source} already exists", "edit it, or choose another folder")
     created = []
-    for path in (folder, config.inbox.path, config.outbox.path, config.state.path):
+    for path in (folder, config.inbox.path, config.outbox.path):
         created += _create_folder(path)
-    created += _create_folder(config.keys.path, 0o700)
+    for path in (config.state.path, config.keys.path):
+        created += _create_folder(path, 0o700)
     for path, content in missing.items():
         _write_new(path, f"{content}\n", 0o600)
     _write_new(source, text, 0o644)

@@ -11,6 +11,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from mjwatch.config import SECTIONS, Config, load_keys
+from mjwatch.diagnostics.check_rights import check_group, check_inbox_rights
 from mjwatch.diagnostics.checks import (
     ONLINE_CHECKS,
     CheckResult,
@@ -29,6 +30,7 @@ from mjwatch.errors import ConfigError
 from mjwatch.filesystem import probe
 from mjwatch.host.metrics import require_prometheus
 from mjwatch.host.platform import require_library
+from mjwatch.host.service import account_of
 from mjwatch.settings.secrets import origins
 
 if TYPE_CHECKING:
@@ -71,9 +73,12 @@ def run_checks(
         results.append(_keys_found(config, keys))
     except ConfigError as error:
         results += failed_lines("keys", error)
+    account = account_of(config)
     results += [
         _credential(config, environ),
-        *check_folders(config, inotify),
+        *check_folders(config, inotify, account),
+        *check_inbox_rights(config, account),
+        *check_group(config, account),
         *_notify(config, keys, environ),
     ]
     results += _metrics(config)

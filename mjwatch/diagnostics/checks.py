@@ -17,6 +17,7 @@ from mjwatch.discord.http import proxy_for
 from mjwatch.errors import AnsweredNoError, ConfigError, JournalError, WireError
 from mjwatch.filesystem import probe
 from mjwatch.filesystem.probe import remote_type
+from mjwatch.host.accounts import acting_as, own_account
 from mjwatch.host.platform import machine_id
 from mjwatch.inbox.ownership import owner_of
 from mjwatch.jobs.status_text import resume_hint
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from mjwatch.config import Config
     from mjwatch.discord.rest import ApplicationCommand
+    from mjwatch.host.accounts import Account
     from mjwatch.settings.secrets import Keys
 
 ONLINE_CHECKS = ("proxy", "token", "clock", "guild", "channel", "command")
@@ -101,17 +103,18 @@ def failed_lines(name: str, error: ConfigError) -> list[CheckResult]:
 # ---- this machine
 
 
-def check_folders(config: Config, inotify: Path) -> Iterator[CheckResult]:
-    """Check all that is on this machine; ``inotify`` is the folder with the kernel's limits."""
+def check_folders(config: Config, inotify: Path, account: Account) -> Iterator[CheckResult]:
+    """Check all that is on this machine; ``inotify`` is the folder with the kernel's limits.
+
+    The ``account`` must be able to write to inbox and outbox. systemd gives it the state folder.
+    """
     nested = config.folder_problems()
     for problem in nested:
         yield fail("folders", problem, f"change the paths in {config.source}")
-    for name, folder in (
-        ("inbox", config.inbox.path),
-        ("outbox", config.outbox.path),
-        ("state", config.state.path),
-    ):
-        yield _folder(name, folder)
+    with acting_as(account):
+        shared = [_folder("inbox", config.inbox.path), _folder("outbox", config.outbox.path)]
+    yield from shared
+    yield _folder("state", config.state.path)
     if not nested:
         yield _staging(config.state.path, config.outbox.path)
     yield _owner(config.inbox.path)
@@ -225,8 +228,8 @@ def _inotify(config: Config, root: Path) -> CheckResult:
 
 
 def user() -> str:
-    """Return a name for the user who runs the check."""
-    return f"user {os.getuid()}" if hasattr(os, "getuid") else "this user"
+    """Return a name for the user whose rights are checked."""
+    return f"user {own_account().name}" if os.name == "posix" else "this user"
 
 
 # ---- Discord

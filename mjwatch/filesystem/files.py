@@ -86,14 +86,14 @@ def read_file(root: Path, path: str, limit: int) -> bytes:
         return folder.read(name, limit)
 
 
-def replace_file(root: Path, path: str, data: bytes) -> None:
+def replace_file(root: Path, path: str, data: bytes, mode: int | None = None) -> None:
     """Replace a file by a new version, or create it and its folders; it is whole at every moment.
 
-    Raise OSError, and then the file has not changed.
+    ``mode``: None leaves it to the umask. Raise OSError, and then the file has not changed.
     """
     *folders, name = path.split("/")
     with open_folder(root, folders, make=True) as folder:
-        folder.replace(name, data)
+        folder.replace(name, data, mode=mode)
 
 
 def _stat(root: Path, path: str) -> os.stat_result:

@@ -5,6 +5,9 @@ Therefore a path is opened one folder after the other, and every operation gets 
 name (openat(2), renameat(2) and so on): no link can come between a check and its use. The folders that a
 person has configured may be links themselves; nothing below them may.
 
+Modes follow the umask. The group, and access control lists, are those that a folder passes on to what is made
+in it.
+
 Where the system has no such calls (Windows), each operation first checks all folders on the way. Between that
 check and the operation somebody who may write there can still exchange a folder.
 """
@@ -22,9 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-FILE_MODE, FOLDER_MODE = 0o644, 0o755
-"""Set whatever the umask is, because the far end of a sync must be able to read the files."""
-
 _HAS_DIR_FD = {os.open, os.stat, os.mkdir, os.rename, os.unlink, os.rmdir, os.link} <= os.supports_dir_fd
 
 _ROOT = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0)
@@ -38,6 +38,9 @@ _READ = (
 )
 _UPDATE = (_READ & ~os.O_RDONLY) | os.O_RDWR | os.O_CREAT
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+
+_ALL = 0o777
+_PRIVATE = 0o700
 
 _NO_NAMES = frozenset({"", ".", ".."})
 _SEPARATORS = frozenset("\0/\\:" if os.name == "nt" else "\0/")
@@ -131,12 +134,12 @@ class Folder:
         except OSError as error:
             raise self._explained(name, stat.S_IFDIR, error) from error
 
-    def make(self, name: str) -> Folder:
+    def make(self, name: str, mode: int = _ALL) -> Folder:
         """Return a folder that lies in this one; make it if it is missing, durably."""
         with suppress(FileNotFoundError):
             return self.open(name)
         try:
-            inner = self.create_folder(name)
+            inner = self.create_folder(name, mode)
         except FileExistsError:  # another process made it just now
             return self.open(name)
         try:
@@ -146,17 +149,13 @@ class Folder:
             raise
         return inner
 
-    def create_folder(self, name: str) -> Folder:
-        """Return a new folder in this one; its name is durable only after ``sync``."""
-        os.mkdir(self._at(name), dir_fd=self._descriptor)
-        inner = self.open(name)
-        try:
-            if inner._descriptor is not None:
-                os.chmod(".", FOLDER_MODE, dir_fd=inner._descriptor)
-        except BaseException:
-            inner.close()
-            raise
-        return inner
+    def create_folder(self, name: str, mode: int = _ALL) -> Folder:
+        """Return a new folder in this one; its name is durable only after ``sync``.
+
+        ``mode``: what it may be at most; the umask takes its part away.
+        """
+        os.mkdir(self._at(name), mode, dir_fd=self._descriptor)
+        return self.open(name)
 
     @contextmanager
     def opened(self, name: str) -> Iterator[int]:
@@ -191,27 +190,31 @@ class Folder:
             raise
         return descriptor
 
-    def create(self, name: str, data: bytes) -> None:
-        """Write a new file; its content and mode are durable, its name only after ``sync``."""
-        descriptor = os.open(self._at(name), _CREATE, FILE_MODE, dir_fd=self._descriptor)
+    def create(self, name: str, data: bytes, mode: int | None = None) -> None:
+        """Write a new file; its content and mode are durable, its name only after ``sync``.
+
+        ``mode``: the file has exactly this one, whatever the umask is.
+        """
+        descriptor = os.open(self._at(name), _CREATE, 0o666, dir_fd=self._descriptor)
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
-            if os.name != "nt":
-                os.fchmod(descriptor, FILE_MODE)
+            if mode is not None and os.name != "nt":
+                os.fchmod(descriptor, mode)
             os.fsync(descriptor)
 
-    def replace(self, name: str, data: bytes, staged: str | None = None) -> None:
+    def replace(self, name: str, data: bytes, staged: str | None = None, mode: int | None = None) -> None:
         """Replace the file by a new version, or create it; it is whole at every moment, and durable.
 
-        If it fails, nothing has changed. ``staged`` is the name of the new version while it is written.
+        If it fails, nothing has changed. ``staged`` is the name of the new version while it is written;
+        ``mode`` as in ``create``.
         """
         # Syncthing and most other tools ignore names like this, so that no half version is synced.
         staged = staged or f"~syncthing~{name}.tmp"
         with suppress(FileNotFoundError):
             self.unlink(staged)
         try:
-            self.create(staged, data)
+            self.create(staged, data, mode)
             os.replace(
                 self._at(staged), self._at(name), src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor
             )
@@ -321,13 +324,18 @@ def open_folder(root: Path, names: Sequence[str] = (), *, make: bool = False) ->
     return folder
 
 
-def durable_folder(folder: Path) -> None:
+def durable_folder(folder: Path, mode: int = _ALL) -> None:
     """Make a configured folder and its missing parents, each durable in its own parent."""
     if folder.is_dir():
         return
     durable_folder(folder.parent)
-    with open_folder(folder.parent, [folder.name], make=True):
-        pass
+    with open_folder(folder.parent) as parent:
+        parent.make(folder.name, mode).close()
+
+
+def private_folder(folder: Path) -> None:
+    """Make a folder as ``durable_folder`` does, but for this user alone, whatever the umask is."""
+    durable_folder(folder, _PRIVATE)
 
 
 def describe_kind(found: os.stat_result) -> str | None:

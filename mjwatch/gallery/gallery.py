@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 
 from mjwatch.errors import OutboxError, PictureError
 from mjwatch.filesystem.files import read_file, replace_file
-from mjwatch.filesystem.folder import UnexpectedFileError, durable_folder, open_folder
+from mjwatch.filesystem.folder import UnexpectedFileError, durable_folder, open_folder, private_folder
 from mjwatch.gallery.entry import (
     chunk_lines,
     chunk_script,
@@ -176,7 +176,7 @@ class Gallery:
     def _locked(self) -> Iterator[None]:
         self._check()
         try:
-            durable_folder(self._lock_file.parent)
+            private_folder(self._lock_file.parent)
             durable_folder(self._outbox)
             with FileLock(self._lock_file, timeout=LOCK_TIMEOUT):
                 yield

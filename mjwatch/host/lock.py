@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from mjwatch.errors import ConfigError, DaemonError
+from mjwatch.filesystem.folder import private_folder
 from mjwatch.host.platform import create_shared_file
 from mjwatch.host.running import LOCK_FILE, refuse_odd_lock
 
@@ -31,7 +32,7 @@ LOCK_TIMEOUT = 2.0
 def daemon_lock(state: Path) -> Iterator[None]:
     """Own this state folder. Raise DaemonError if another process owns it, or if it can't be written."""
     try:
-        state.mkdir(parents=True, exist_ok=True)
+        private_folder(state)
         refuse_odd_lock(state)
         create_shared_file(state / LOCK_FILE)
         lock = FileLock(state / LOCK_FILE)

@@ -29,6 +29,9 @@ INTERVAL = 10.0
 LONGEST_INTERVAL = 60.0
 """Seconds after which a version is written although nothing has changed, as a sign of life."""
 
+_MODE = 0o644
+"""The node exporter is another user, and in no group of the service."""
+
 _PARTS = {"gateway": "trouble", "inbox": "inbox_trouble", "journal": "journal_trouble"}
 
 
@@ -88,7 +91,7 @@ class MetricsFile:
     def _write(self, *, up: bool) -> None:
         try:
             data = render(self._collect(), self._clock(), up=up)
-            replace_file(self._path.parent, self._path.name, data)
+            replace_file(self._path.parent, self._path.name, data, _MODE)
         except Exception as error:  # the top of a thread: a bug must not end the signs of life
             if not self._failing:
                 reason = error.strerror if isinstance(error, OSError) else error

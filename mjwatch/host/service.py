@@ -18,9 +18,13 @@ from typing import TYPE_CHECKING
 
 from mjwatch.config import SYSTEM_CONFIG, Config, user_config
 from mjwatch.errors import ConfigError
+from mjwatch.filesystem.permissions import group_id
+from mjwatch.host.accounts import named_account, own_account
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from mjwatch.host.accounts import Account
 
 
 UNIT = "mjwatch.service"
@@ -79,6 +83,12 @@ def load_config(scope: Scope, given: Path | None, environ: Mapping[str, str] = o
     if scope is Scope.USER or given is not None or environ.get("MJWATCH_CONFIG"):
         return Config.load(given, environ=environ)
     return Config.load(SYSTEM_CONFIG, environ=environ)
+
+
+def account_of(config: Config) -> Account:
+    """Return the user who runs mjwatch with this configuration: for root's, that of the system service."""
+    is_roots = own_account().uid == 0 and config.source.is_relative_to(SYSTEM_CONFIG.parent)
+    return (named_account(ACCOUNT) if is_roots else None) or own_account()
 
 
 def unit(
@@ -177,6 +187,11 @@ def problems(scope: Scope, config: Config, program: Sequence[str]) -> list[Confi
     ]
     if scope is Scope.SYSTEM:
         found += [*_hidden(config, program), *_two_states(config)]
+    group = config.outbox.group
+    if group and group_id(group) is None:
+        found.append(
+            ConfigError(f"[outbox] group: there is no group {group}", f"run `sudo groupadd {group}`")
+        )
     return found
 
 
@@ -244,7 +259,7 @@ def installation(scope: Scope, config: Config, unit_text: str, source: str) -> l
     write = Step(("install", "-D", "-m", "644", "/dev/stdin", str(unit_file(scope))), source, unit_text)
     steps = [write, Step((*_systemctl(scope), "daemon-reload"))]
     if scope is Scope.SYSTEM:
-        steps = [*_account(), *_folders(config), *steps]
+        steps = [*_account(config.outbox.group), *_folders(config), *steps]
     return steps
 
 
@@ -256,10 +271,10 @@ def rights(scope: Scope, config: Config) -> list[Step]:
     status = _status(config.source)
     if status is not None and not _may(status, stat.S_IRGRP, stat.S_IROTH):
         steps = [_to_group(config.source), Step(("chmod", "640", str(config.source)))]
-    for path in (config.inbox.path, config.outbox.path, config.state.path):
+    for path, group in {**_shared_folders(config), config.state.path: ACCOUNT}.items():
         status = _status(path)
         if status is not None and not _may(status, stat.S_IWGRP, stat.S_IWOTH):
-            steps += [_to_group(path), Step(("chmod", FOLDER_MODE, str(path)))]
+            steps += [_to_group(path, group), Step(("chmod", FOLDER_MODE, str(path)))]
     return steps
 
 
@@ -304,18 +319,25 @@ def _run(step: Step) -> str:
     return "" if done.returncode == 0 else f"{step.command[0]}: {output}"
 
 
-def _account() -> Iterable[Step]:
+def _account(group: str) -> Iterable[Step]:
     source = str(files("mjwatch").joinpath("systemd", "mjwatch.sysusers"))
     yield Step(("install", "-D", "-m", "644", source, str(SYSUSERS)))
     yield Step(("systemd-sysusers", str(SYSUSERS)))
+    if group:
+        yield Step(("usermod", "-aG", group, ACCOUNT))
 
 
 def _folders(config: Config) -> Iterable[Step]:
     """Existing folders stay unchanged, because their owner decides who may use them."""
-    for path in (config.inbox.path, config.outbox.path):
+    for path, group in _shared_folders(config).items():
         if _status(path) is None:
-            owner = ("-o", ACCOUNT, "-g", ACCOUNT)
+            owner = ("-o", ACCOUNT, "-g", group)
             yield Step(("install", "-d", *owner, "-m", FOLDER_MODE, str(path)))
+
+
+def _shared_folders(config: Config) -> dict[Path, str]:
+    """Return the group of inbox and outbox."""
+    return {config.inbox.path: ACCOUNT, config.outbox.path: config.outbox.group or ACCOUNT}
 
 
 def _status(path: Path) -> os.stat_result | None:
@@ -328,33 +350,16 @@ def _status(path: Path) -> os.stat_result | None:
 
 def _may(status: os.stat_result, by_group: int, by_others: int) -> bool:
     """Return whether the mode gives the service's user the right; access control lists are ignored."""
-    user, group = account_ids()
-    if status.st_uid == user:
+    account = named_account(ACCOUNT)
+    if account is not None and status.st_uid == account.uid:
         return True
-    return bool(status.st_mode & (by_group if status.st_gid == group else by_others))
+    in_group = account is not None and status.st_gid in account.groups
+    return bool(status.st_mode & (by_group if in_group else by_others))
 
 
-def _to_group(path: Path) -> Step:
-    return Step(("chgrp", ACCOUNT, str(path)))
+def _to_group(path: Path, group: str = ACCOUNT) -> Step:
+    return Step(("chgrp", group, str(path)))
 
 
 def _systemctl(scope: Scope) -> tuple[str, ...]:
     return ("systemctl", "--user") if scope is Scope.USER else ("systemctl",)
-
-
-if sys.platform == "win32":
-
-    def account_ids() -> tuple[int | None, int | None]:
-        """Return None twice: Windows has no such ids."""
-        return None, None
-
-else:
-    import pwd
-
-    def account_ids() -> tuple[int | None, int | None]:
-        """Return the ids of the service's user and group; None if the account does not exist yet."""
-        try:
-            account = pwd.getpwnam(ACCOUNT)
-        except KeyError:
-            return None, None
-        return account.pw_uid, account.pw_gid

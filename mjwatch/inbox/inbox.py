@@ -16,6 +16,7 @@ from mjwatch.errors import ConfigError
 from mjwatch.events import InboxScanned
 from mjwatch.filesystem.files import folder_identity, identify
 from mjwatch.filesystem.folder import durable_folder
+from mjwatch.filesystem.permissions import removal_hint
 from mjwatch.host.systemd import Liveness
 from mjwatch.inbox.pickup import FilePickup, InFlightFiles
 from mjwatch.inbox.reading import ReadingGuard
@@ -95,6 +96,7 @@ class Inbox:
             guard=self._guard,
             max_jobs=max_jobs,
         )
+        self._unremoved: dict[str, tuple[int, ...]] = {}
         self._ignored_log = IgnoredFileLog()
         self._ignored = IgnoredFiles()
         self._scan = InboxScan()
@@ -156,6 +158,7 @@ class Inbox:
 
         Return False if the file stays although it was accepted: it is to be kept, can't be removed, or was
         too large to be read whole. It is then remembered, and not taken again as long as it looks the same.
+        What can't be removed is removed by a later scan, once that is allowed.
         Any thread may call this.
         """
         try:
@@ -186,20 +189,40 @@ class Inbox:
         if self._keep:
             return False
         try:
-            if remove_taken(self._root, path, identity):
-                return True
+            self._remove_taken(path, identity)
         except OSError as error:
+            why = f"it was taken, but can't be removed: {error.strerror}"
+            hint = removal_hint(self._root, path, error)
+            self._keep_file(path, f"{why}; {hint}" if hint else why)
+            return False
+        return True
+
+    def _remove_taken(self, path: str, identity: tuple[int, ...]) -> None:
+        """Remove a taken file, unless it has changed. Raise OSError if that fails; scans try it again."""
+        try:
+            is_removed = remove_taken(self._root, path, identity)
+        except OSError:
+            self._unremoved[path] = identity
             with suppress(OSError):
                 found = identify(self._root, path)
                 if found is not None and found[:4] == identity[:4]:
                     self._in_flight.ignore(path, found)  # the failed removal has changed its ctime
-            self._keep_file(path, f"it was taken, but can't be removed: {error.strerror}")
-            return False
-        log.info(
-            "%s has changed since it was taken; the new version is a new request", path, extra={"file": path}
-        )
-        self._hints.add(path)
-        return True
+            raise
+        self._unremoved.pop(path, None)
+        if not is_removed:
+            log.info(
+                "%s has changed since it was taken; the new version is a new request",
+                path,
+                extra={"file": path},
+            )
+            self._hints.add(path)
+
+    def _retry_removals(self) -> None:
+        """Remove the files that could not be removed: their folders' rights may be other ones by now."""
+        for path, identity in list(self._unremoved.items()):
+            with suppress(OSError):
+                self._remove_taken(path, identity)
+                log.info("%s does not stay in the inbox any more", path, extra={"file": path})
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -254,6 +277,8 @@ class Inbox:
         return self._keep and bool(self._settling.due(now))
 
     def _scan_all(self, now: float) -> None:
+        if self._trouble is None:
+            self._retry_removals()
         reread = now >= self._next_reread or self._watcher.remote is not None
         scan = self._scanner.scan(now, reread=reread)
         if reread:

@@ -14,6 +14,7 @@ import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from mjwatch.filesystem.folder import private_folder
 from mjwatch.host.platform import create_shared_file
 from mjwatch.journal import requests
 from mjwatch.journal.database import (
@@ -53,7 +54,7 @@ class Journal(JournalReader):
         """
         self.path = path
         with translate_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            private_folder(path.parent)
             refuse_odd_files(path)
             if path.exists():
                 refuse_unusable(path)  # to open it for writing would change it

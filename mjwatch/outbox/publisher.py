@@ -9,8 +9,9 @@ from contextlib import contextmanager, suppress
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from mjwatch.errors import OutboxError
-from mjwatch.filesystem.folder import UnexpectedFileError, durable_folder, open_folder
+from mjwatch.errors import ConfigError, OutboxError
+from mjwatch.filesystem.folder import UnexpectedFileError, durable_folder, open_folder, private_folder
+from mjwatch.filesystem.permissions import group_command, group_id, pass_on_group
 from mjwatch.filesystem.safe_names import safe_file_name, safe_name
 from mjwatch.outbox.manifest import FILE_NAME, LARGEST_MANIFEST, iso
 from mjwatch.prompts.filenames import without_ready_marker
@@ -89,6 +90,21 @@ class Outbox:
             parents[0] += "_"
         return PurePosixPath(*([FAILED] if failed else []), *parents, f"{stem_of(job)}-{job.id}")
 
+    def give_to(self, name: str) -> None:
+        """Let the outbox have this group, and pass it on; log what a person must do if this user may not.
+
+        Raise ConfigError if there is no such group.
+        """
+        group = group_id(name)
+        if group is None:
+            raise ConfigError(f"[outbox] group: there is no group {name}", f"run `sudo groupadd {name}`")
+        try:
+            pass_on_group(self._root, group)
+        except OSError as error:
+            command = group_command(self._root, name)
+            message = "the outbox %s can't get the group %s: %s; run `%s`"
+            log.warning(message, self._root, name, error.strerror, command)
+
     def sweep(self) -> None:
         """Remove what a crash left in staging. Call it only while no other process stages there.
 
@@ -128,18 +144,21 @@ class Outbox:
 
     def _put(self, relative: PurePosixPath, files: Mapping[str, bytes]) -> PurePosixPath:
         """Stage the files, and move them to the first unused name: what a person has changed is left."""
-        with self._open_staging() as staging, _staged(staging, files) as name:
-            durable_folder(self._root)
-            with open_folder(self._root, relative.parent.parts, make=True) as parent:
-                for path in _names(relative):
-                    if not parent.exists(path.name):
-                        staging.move(name, parent, path.name)
-                        return path
+        durable_folder(self._root)
+        with (
+            self._open_staging() as staging,
+            open_folder(self._root, relative.parent.parts, make=True) as parent,
+            _staged(staging, parent, f"{_PROBE}{relative.name}", files) as name,
+        ):
+            for path in _names(relative):
+                if not parent.exists(path.name):
+                    staging.move(name, parent, path.name)
+                    return path
         raise OutboxError(f"{relative} and the names after it are taken", "move those folders away")
 
     def _open_staging(self) -> Folder:
         root, names = self._staging
-        durable_folder(root)
+        private_folder(root)
         return open_folder(root, names, make=True)
 
     def _withdraw_failure(self, job: Job) -> None:
@@ -215,11 +234,11 @@ def _is_current(manifest: dict[str, Any], job: Job) -> bool:
 
 
 @contextmanager
-def _staged(staging: Folder, files: Mapping[str, bytes]) -> Iterator[str]:
+def _staged(staging: Folder, parent: Folder, born: str, files: Mapping[str, bytes]) -> Iterator[str]:
     """Yield the name of a folder with these files; remove it if it is still in staging afterwards."""
     name = uuid.uuid4().hex
     try:
-        with staging.create_folder(name) as folder:
+        with _created(staging, name, parent, born) as folder:
             for file, data in files.items():
                 folder.create(file, data)
             folder.sync()
@@ -227,6 +246,24 @@ def _staged(staging: Folder, files: Mapping[str, bytes]) -> Iterator[str]:
     finally:
         with suppress(OSError):
             staging.remove_tree(name)
+
+
+def _created(staging: Folder, name: str, parent: Folder, born: str) -> Folder:
+    """Return a new folder in staging that has group, mode and access control list as if made in ``parent``.
+
+    A rename keeps them all, and a service without privileges can't set the group of another folder
+    afterwards. So the folder is made in ``parent``, under the name ``born``, and moved to staging at once.
+    """
+    with suppress(FileNotFoundError):
+        parent.remove_tree(born)  # a crash left it
+    parent.create_folder(born).close()
+    try:
+        parent.move(born, staging, name)
+    except OSError:
+        with suppress(OSError):
+            parent.remove_tree(born)
+        raise
+    return staging.open(name)
 
 
 _Staging = tuple["Path", tuple[str, ...]]
@@ -244,13 +281,13 @@ def _staging_in_outbox(root: Path) -> _Staging:
 def _choose_staging(root: Path, state: Path) -> _Staging:
     """Return the folder in the state folder if a rename from it into the outbox works, else the other one.
 
-    It tries a rename, because under systemd's bind mounts one can fail although the device is the same.
+    It tries the renames, because under systemd's bind mounts one can fail although the device is the same.
     """
     probe, arrived = uuid.uuid4().hex, f"{_PROBE}{uuid.uuid4().hex}"
     try:
-        durable_folder(state)
+        private_folder(state)
         with open_folder(*_staging_in_state(state), make=True) as staging, open_folder(root) as outbox:
-            staging.create_folder(probe).close()
+            _created(staging, probe, outbox, arrived).close()
             try:
                 staging.move(probe, outbox, arrived)
             except OSError:

@@ -14,6 +14,8 @@ from mjwatch.settings.values import (
     discord_id,
     flag,
     folder,
+    folder_mode,
+    group_name,
     hosts,
     metrics_file,
     number,
@@ -82,6 +84,16 @@ class OutboxSettings:
         5,
         whole(0, 1440),
         "Minutes after which status.json is written again, which shows that mjwatch is alive. 0: never.",
+    )
+    mode: str = setting(
+        "",
+        folder_mode(),
+        'Mode of new folders, such as "0770"; files get the same without x. "" leaves it to the umask.',
+    )
+    group: str = setting(
+        "",
+        group_name(),
+        "Group of the outbox, and so of all that is published in it. See docs/how-to/syncing.md.",
     )
 
 

@@ -130,6 +130,28 @@ def folder() -> ValueKind:
     return ValueKind("a folder's path in quotes, absolute, from ~/ or relative to this file", read)
 
 
+def folder_mode() -> ValueKind:
+    """Return the kind of a mode for folders, in octal as chmod takes it, or ""; the owner has all rights."""
+
+    def read(value: object) -> str:
+        if value != "" and not re.fullmatch(r"0?7[0-7][0-7]", _text(value)):
+            raise ValueError
+        return str(value)
+
+    return ValueKind('a mode in quotes from "0700" to "0777", or "" for the umask', read)
+
+
+def group_name() -> ValueKind:
+    """Return the kind of a group's name or number, or ""; whether the group exists is not checked."""
+
+    def read(value: object) -> str:
+        if value != "" and not re.fullmatch(r"\w[\w.-]*\$?", _text(value)):
+            raise ValueError
+        return str(value)
+
+    return ValueKind('the name of a group in quotes, or "" for none', read)
+
+
 def metrics_file() -> ValueKind:
     """Return the kind of a file's path, or "": the node exporter reads only names that end in .prom."""
     in_folder = folder()

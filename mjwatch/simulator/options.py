@@ -92,12 +92,12 @@ _KEYS = {"authToken.key": USER_TOKEN, "API_guild_id.key": GUILD_ID, "API_channel
 
 def make_workspace(folder: Path, host: str) -> None:
     """Create the workspace's missing files for ``host`` (`127.0.0.1:PORT`); only config.toml is rewritten."""
-    for name in ("inbox", "outbox", "state"):
+    for name in ("inbox", "outbox"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    keys = folder / "keys"
-    keys.mkdir(mode=0o700, exist_ok=True)
+    for name in ("state", "keys"):
+        (folder / name).mkdir(mode=0o700, exist_ok=True)
     for name, value in _KEYS.items():
-        _write_key(keys / name, value)
+        _write_key(folder / "keys" / name, value)
     text = _CONFIG.format(host=host, application_id=BOT_ID)
     if configured_port(folder) != urlsplit(f"//{host}").port:
         (folder / "config.toml").write_text(text, encoding="utf-8")

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 HOST = ""
 PROBE_PREFIX = ".mjwatch-probe-"
+STAGING_NAMES = {"staging", ".mjwatch-staging"}
 EXECUTION_TIMEOUT = deadline(20.0)
 
 
@@ -147,7 +148,8 @@ def is_picture(response: Any) -> bool:
 
 
 def is_publication(folder: Folder, name: str, target: Folder, new_name: str) -> bool:
-    return not new_name.startswith((ASIDE_PREFIX, PROBE_PREFIX))
+    is_inward = target.path.name in STAGING_NAMES
+    return not is_inward and not new_name.startswith((ASIDE_PREFIX, PROBE_PREFIX))
 
 
 def is_move_aside(folder: Folder, name: str, target: Folder, new_name: str) -> bool:
@@ -159,7 +161,7 @@ def is_put_aside(folder: Folder, name: str) -> bool:
 
 
 def is_staged(folder: Folder, *_: object) -> bool:
-    return folder.path.parent.name in {"staging", ".mjwatch-staging"}
+    return folder.path.parent.name in STAGING_NAMES
 
 
 IN_PROGRESS = (State.SUBMITTED, State.RUNNING, State.COLLECTING)

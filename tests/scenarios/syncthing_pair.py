@@ -69,11 +69,17 @@ class Syncthing:
             ElementTree.SubElement(device, "address").text = instance.address
         for name, folder in self.folders.items():
             self._share(root, name, folder, other)
-        ElementTree.SubElement(root, "gui", enabled="false")
+        self._add_interface(root)
         config.write(path)
 
-    def _share(self, root: ElementTree.Element, name: str, folder: Path, other: Syncthing) -> None:
+    def _add_interface(self, root: ElementTree.Element) -> None:
+        ElementTree.SubElement(root, "gui", enabled="false")
+
+    def _mark(self, folder: Path) -> None:
         (folder / ".stfolder").mkdir(parents=True, exist_ok=True)
+
+    def _share(self, root: ElementTree.Element, name: str, folder: Path, other: Syncthing) -> None:
+        self._mark(folder)
         defaults = root.find("defaults/folder")
         assert defaults is not None
         shared = deepcopy(defaults)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import stat
 from hashlib import sha256
 from io import BytesIO
 from typing import TYPE_CHECKING
@@ -30,6 +31,7 @@ def test_files_dropped_in_every_way_become_four_pictures_each(tmp_path: Path) ->
     with open_stage(tmp_path / "w", "--seconds-per-job", "0.3") as stage:
         with stage.config.open("a") as config:
             config.write('[metrics]\ntextfile = "mjwatch.prom"\n')
+        stage.set_config("outbox", mode="0750")
         daemon = stage.start_ready()
         stage.drop("plain.txt", "a plain lighthouse\nat dawn\n")
         shutil.move(elsewhere, stage.inbox / "moved.txt")
@@ -44,6 +46,9 @@ def test_files_dropped_in_every_way_become_four_pictures_each(tmp_path: Path) ->
             assert manifest["state"] == "done"
             assert len(manifest["images"]) == 4
         stage.check_simulator_record()
+        modes = {stat.S_IMODE(path.stat().st_mode) & 0o777 for path in stage.folders().values()}
+        assert modes == {0o750}
+        assert stat.S_IMODE((stage.outbox / "status.json").stat().st_mode) == 0o640
         wide = next(m for m in stage.manifests() if m["source"]["path"] == "clients/acme/wide.toml")
         assert wide["prompt"]["submitted"] == "a train --ar 16:9 --tile"
         assert wide["images"][0]["width"] > wide["images"][0]["height"]

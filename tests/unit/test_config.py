@@ -272,6 +272,27 @@ def test_a_program_to_run_is_a_path_of_the_file_or_looked_for_in_path(
     assert arguments == ["a b", "x/y"]
 
 
+@pytest.mark.parametrize("mode", ["", "0700", "750", "0777"])
+@pytest.mark.parametrize("group", ["", "pictures", "_www", "my-group", "61001", "machine$"])
+def test_mode_and_group_of_the_outbox(tmp_path: Path, mode: str, group: str) -> None:
+    outbox = load(tmp_path, f'[outbox]\nmode = "{mode}"\ngroup = "{group}"').outbox
+    assert (outbox.mode, outbox.group) == (mode, group)
+
+
+@pytest.mark.parametrize(
+    ("setting", "wanted"),
+    [
+        *(
+            (f"mode = {value}", '"0700" to "0777"')
+            for value in ('"0644"', '"2770"', '"rwx"', '"0770 "', "770")
+        ),
+        *((f"group = {value}", "the name of a group") for value in ('"a b"', '"-x"', '"a:b"', '"a/b"', "5")),
+    ],
+)
+def test_a_mode_or_group_that_can_not_be_is_refused(tmp_path: Path, setting: str, wanted: str) -> None:
+    assert wanted in problem(tmp_path, f"[outbox]\n{setting}")
+
+
 @pytest.mark.parametrize(
     "url", ["https://hooks.example.org/key/abc?x=1", "http://127.0.0.1:8080/hook/", "http://[::1]/", ""]
 )

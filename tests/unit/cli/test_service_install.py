@@ -10,6 +10,7 @@ import pytest
 
 from mjwatch import __main__
 from mjwatch.host import service as systemd_service
+from mjwatch.host.accounts import Account
 from mjwatch.host.service import InstallProgress, Scope
 from tests.helpers.command_result import CommandResult
 
@@ -93,7 +94,8 @@ def test_it_is_not_started_while_it_lacks_rights(
     service: Callable[..., CommandResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken: list[Step]
 ) -> None:
     as_root(monkeypatch, True)
-    monkeypatch.setattr(systemd_service, "account_ids", lambda: (4242, 4242))
+    account = Account("mjwatch", 4242, (4242,))
+    monkeypatch.setattr(systemd_service, "named_account", lambda _name: account)
     (tmp_path / "in").mkdir(0o755)
     result = service("install", "--now")
     assert result.out.splitlines()[-4:] == [

@@ -14,7 +14,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mjwatch.cli.output import display_width, duration, has_colours, plain, terminal_width, wrap
+from mjwatch.cli import output
+from mjwatch.cli.output import (
+    display_width,
+    duration,
+    echo_hanging,
+    has_colours,
+    plain,
+    terminal_width,
+    wrap,
+)
 from mjwatch.journal.reader import TakenFile
 from mjwatch.journal.writer import Journal
 from mjwatch.model import Note, Prompt, Refusal, RefusalClass, State
@@ -263,6 +272,19 @@ def test_wrapping_loses_no_word_and_breaks_only_words_that_fit_nowhere(
     lines = list(wrap(text, whole, indent))
     assert " ".join(lines) == text
     assert all(display_width(line) <= whole - indent or " " not in line.strip() for line in lines)
+
+
+def test_a_command_that_is_to_be_copied_is_not_broken(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(output, "terminal_width", lambda: 30)
+    command = "`sudo chmod g+rwx '/srv/mjwatch/inbox/two words'`"
+    echo_hanging("inbox ", 6, f"can't be removed; run {command}, please")
+    assert capsys.readouterr().out.splitlines() == [
+        "inbox can't be removed; run",
+        f"      {command},",
+        "      please",
+    ]
 
 
 def test_show_says_what_to_do_about_a_job_in_doubt(

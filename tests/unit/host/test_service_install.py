@@ -9,6 +9,7 @@ import pytest
 
 from mjwatch.config import Config
 from mjwatch.host import service
+from mjwatch.host.accounts import Account
 from mjwatch.host.service import Scope, Step, installation, removal, rights, start, take
 
 if TYPE_CHECKING:
@@ -108,7 +109,8 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Callable[[int | None, int | None
     """Set the ids of the service's user."""
 
     def set_to(user: int | None, group: int | None) -> None:
-        monkeypatch.setattr(service, "account_ids", lambda: (user, group))
+        found = None if user is None or group is None else Account(service.ACCOUNT, user, (group,))
+        monkeypatch.setattr(service, "named_account", lambda _name: found)
 
     return set_to
 

@@ -146,7 +146,28 @@ def test_a_file_that_may_not_be_removed_is_reported_and_not_taken_again(
             assert not it.inbox.remove(file.path, file.identity)
             assert it.scans(3) == [InboxScanned(0)] * 3
         assert left(root) == ["cat.txt"]
-    assert caplog.text.count("cat.txt is left in the inbox: it was taken, but can't be removed: Perm") == 1
+    why = "it was taken, but can't be removed: Permission denied; run `chmod u+rwx"
+    assert caplog.text.count(f"cat.txt is left in the inbox: {why} {root}`") == 1
+
+
+def test_what_could_not_be_removed_goes_once_it_is_allowed_and_is_not_taken_again() -> None:
+    with unprivileged() as folder:
+        root = folder / "inbox"
+        (root / "sub").mkdir(parents=True)
+        for name in ("cat.txt", "dog.txt"):
+            (root / "sub" / name).write_text("a cat\n")
+        (root / "sub").chmod(0o500)
+        with running(root) as it:
+            for file in (it.settled(), it.settled()):
+                assert not it.inbox.remove(file.path, file.identity)
+            assert set(it.left()) == {"sub/cat.txt", "sub/dog.txt"}
+            (root / "sub").chmod(0o700)
+            (root / "sub/dog.txt").write_text("a dog\n")
+            newer = it.settled()
+            assert (newer.path, newer.data) == ("sub/dog.txt", b"a dog\n")
+            assert it.left() == {}
+            assert left(root / "sub") == ["dog.txt"]
+            assert it.inbox.remove(newer.path, newer.identity)
 
 
 def test_a_file_that_can_be_renamed_but_not_removed_is_where_it_was(

@@ -21,11 +21,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mjwatch.errors import OutboxError
+from mjwatch.errors import ConfigError, OutboxError
 from mjwatch.outbox import publisher as outbox_module
 from mjwatch.outbox.manifest import FILE_NAME, iso
 from mjwatch.outbox.publisher import FAILED, STAGING, Outbox, prompt_file_name, stem_of
 from tests.helpers.job_factory import made_job
+from tests.helpers.rights import foreign_groups, mode, share, umask
 from tests.helpers.unprivileged_user import unprivileged
 
 if TYPE_CHECKING:
@@ -57,10 +58,6 @@ def tree(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
 
 
-def mode(path: Path) -> int:
-    return stat.S_IMODE(path.stat().st_mode)
-
-
 # ---- whole by one rename
 
 
@@ -75,16 +72,64 @@ def test_a_failure_is_published_apart(outbox: Outbox, root: Path) -> None:
     assert (root / "_failed" / PLACE / FILE_NAME).is_file()
 
 
-def test_everybody_may_read_it_whatever_the_umask(root: Path, tmp_path: Path) -> None:
-    before = os.umask(0o077)
-    try:
+@pytest.mark.parametrize(
+    ("mask", "file_mode", "folder_mode"),
+    [(0o022, 0o644, 0o755), (0o007, 0o660, 0o770), (0o077, 0o600, 0o700), (0o000, 0o666, 0o777)],
+)
+def test_modes_follow_the_umask_but_the_state_folder_is_private(
+    root: Path, tmp_path: Path, mask: int, file_mode: int, folder_mode: int
+) -> None:
+    with umask(mask):
         Outbox(root, tmp_path / "state").publish(JOB, files())
-    finally:
-        os.umask(before)
-    assert {mode(path) for path in (root / PLACE).iterdir()} == {0o644}
-    assert [mode(path) for path in (root, root / "clients", root / "clients/acme", root / PLACE)] == [
-        0o755
-    ] * 4
+    assert {mode(path) for path in (root / PLACE).iterdir()} == {file_mode}
+    made = [root, root / "clients", root / "clients/acme", root / PLACE]
+    assert [mode(path) for path in made] == [folder_mode] * 4
+    assert mode(tmp_path / "state") == 0o700
+
+
+@pytest.mark.parametrize("staged_in", ["state", "outbox"])
+def test_what_is_published_has_the_group_of_the_folder_that_it_appears_in(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, staged_in: str
+) -> None:
+    of_state, of_outbox, *_ = (*foreign_groups(), os.getegid(), os.getegid())
+    for folder in (tmp_path / "state", root / "clients/acme"):
+        folder.mkdir(parents=True)
+    share(tmp_path / "state", of_state)
+    share(root / "clients/acme", of_outbox)
+    if staged_in == "outbox":
+        refuse_renames(monkeypatch, lambda path: path.is_relative_to(tmp_path / "state"))
+    Outbox(root, tmp_path / "state").publish(JOB, files())
+    published = root / PLACE
+    assert published.stat().st_mode & stat.S_ISGID
+    assert {path.stat().st_gid for path in (published, *published.iterdir())} == {of_outbox}
+
+
+def test_an_outbox_is_given_to_a_group(outbox: Outbox, root: Path) -> None:
+    group = (*foreign_groups(), os.getegid())[0]
+    outbox.give_to(str(group))
+    outbox.publish(JOB, files())
+    assert {path.stat().st_gid for path in root.rglob("*")} == {group}
+    with pytest.raises(ConfigError, match="there is no group no-such-group"):
+        outbox.give_to("no-such-group")
+
+
+def test_a_group_that_may_not_be_given_is_no_reason_to_publish_nothing(
+    outbox: Outbox, root: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    fail(monkeypatch, os, "chown", errno.EPERM, after=0)
+    outbox.give_to("61003")
+    assert outbox.publish(JOB, files()) == PLACE
+    command = f"sudo chgrp -R 61003 {root} && "
+    assert f"can't get the group 61003: Operation not permitted; run `{command}" in caplog.text
+
+
+def test_what_a_crash_left_beside_the_published_folder_is_removed(outbox: Outbox, root: Path) -> None:
+    left = root / "clients/acme/.mjwatch-probe-cat-7k3f9a2m"
+    left.mkdir(parents=True)
+    (left / "cat_1.png").write_bytes(b"another one")
+    outbox.publish(JOB, files())
+    assert [path.name for path in (root / "clients/acme").iterdir()] == ["cat-7k3f9a2m"]
+    assert {path.name: path.read_bytes() for path in (root / PLACE).iterdir()} == files()
 
 
 class Calls:
@@ -102,9 +147,9 @@ class Calls:
             self.made.append(f"rename to {target}")
             rename(name, target, **folders)
 
-        def note_mkdir(name: str, *, dir_fd: int | None = None) -> None:
+        def note_mkdir(name: str, mode: int, *, dir_fd: int | None = None) -> None:
             self.made.append(f"mkdir {name}")
-            mkdir(name, dir_fd=dir_fd)
+            mkdir(name, mode, dir_fd=dir_fd)
 
         monkeypatch.setattr(os, "fsync", note_fsync)
         monkeypatch.setattr(os, "rename", note_rename)
@@ -136,9 +181,9 @@ def test_files_folder_parents_and_name_are_durable_in_this_order(
     calls = Calls(monkeypatch)
     outbox.publish(JOB, files())
     assert calls.made == [
-        "mkdir staged",
-        *("fsync cat_1.png", "fsync cat.txt", "fsync manifest.json", "fsync staged"),
         *("mkdir clients", "fsync outbox", "mkdir acme", "fsync clients"),
+        *("mkdir .mjwatch-probe-cat-7k3f9a2m", "rename to staged"),
+        *("fsync cat_1.png", "fsync cat.txt", "fsync manifest.json", "fsync staged"),
         *("rename to cat-7k3f9a2m", "fsync acme"),
     ]
 
@@ -261,8 +306,8 @@ def fail(monkeypatch: pytest.MonkeyPatch, owner: object, name: str, code: int, a
     ("owner", "name", "after"),
     [
         *((os, "fsync", 0), (os, "fsync", 2), (os, "fsync", 3), (os, "fsync", 4), (os, "fsync", 5)),
-        *((os, "mkdir", 0), (os, "mkdir", 1), (os, "mkdir", 2), (os, "chmod", 0), (os, "chmod", 1)),
-        *((os, "open", 0), (os, "open", 3), (os, "open", 6), (os, "fchmod", 0), (os, "rename", 0)),
+        *((os, "mkdir", 0), (os, "mkdir", 1), (os, "mkdir", 2), (os, "rename", 0), (os, "rename", 1)),
+        *((os, "open", 0), (os, "open", 3), (os, "open", 6), (os, "open", 9), (os, "open", 12)),
     ],
 )
 def test_whatever_fails_nothing_is_visible_and_it_can_be_tried_again(
