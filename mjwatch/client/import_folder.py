@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
+from stat import S_IMODE
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.client.imports import POLL_INTERVAL
@@ -18,8 +19,7 @@ from mjwatch.config import load_keys
 from mjwatch.discord.cdn import LARGEST_PICTURE
 from mjwatch.errors import DaemonError, MjwatchError, NoJournalError
 from mjwatch.events import RequestsPending
-from mjwatch.filesystem.files import replace_file
-from mjwatch.filesystem.folder import durable_folder
+from mjwatch.filesystem.folder import open_folder, private_folder
 from mjwatch.filesystem.safe_names import slug
 from mjwatch.host.platform import require_write_access
 from mjwatch.host.running import daemon_runs
@@ -205,9 +205,10 @@ class FolderImport:
         state = self._config.state.path
         require_write_access(state, self._journal)
         try:
-            durable_folder(self._staging)
+            private_folder(state)
+            private_folder(self._staging)
             with suppress(OSError):  # it belongs to another of these users, who has done so
-                self._staging.chmod(state.stat().st_mode & 0o777)
+                self._staging.chmod(S_IMODE(state.stat().st_mode))
         except OSError as error:
             raise self._not_staged(error) from error
 
@@ -255,7 +256,8 @@ class FolderImport:
             for _, digest, _ in group.pictures:
                 data = self._unchanged(self._files[digest], digest)
                 try:
-                    replace_file(self._staging, digest, data)
+                    with open_folder(self._staging) as staging:
+                        staging.replace(digest, data, mode=self._staging.stat().st_mode & 0o666)
                 except OSError as error:
                     raise self._not_staged(error) from error
 
