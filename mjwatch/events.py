@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from mjwatch.errors import PromptFileError
     from mjwatch.model import ButtonPress, IgnoredFile, Modal, Prompt, Refusal, Result, UploadedImage
+    from mjwatch.trouble import Trouble
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,12 +246,13 @@ class Published:
 class SaveFailed:
     """Pictures or folder could not be saved. ``final``: another try can't help.
 
-    ``refusal``: a limit of Discord, so this try does not count.
+    ``refusal``: a limit of Discord, so this try does not count. ``trouble``: what is wrong beyond this job.
     """
 
     reason: str
     final: bool = False
     refusal: Refusal | None = None
+    trouble: Trouble | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,7 +366,7 @@ class InboxScanned:
     waiting: int
     ignored: tuple[IgnoredFile, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
-    trouble: str | None = None
+    trouble: Trouble | None = None
     in_flight: int = field(default=0, compare=False)
 
 
@@ -436,6 +438,21 @@ class RequestsPending:
 
 
 @dataclass(frozen=True, slots=True)
+class OutboxTried:
+    """A ``part`` of the outbox that is of no job was written, or could not be (``trouble``)."""
+
+    part: str
+    trouble: Trouble | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClockCompared:
+    """Discord has named its time; this machine's clock is so many seconds ``ahead`` of it."""
+
+    ahead: float
+
+
+@dataclass(frozen=True, slots=True)
 class StopRequested:
     """The loop is to end: a signal has come, or a person wants it."""
 
@@ -450,6 +467,8 @@ LoopEvent = (
     | HistoryReadFailed
     | PageRead
     | PageReadFailed
+    | OutboxTried
+    | ClockCompared
     | RequestsPending
     | StopRequested
 )

@@ -87,7 +87,8 @@ def list_jobs(
 
 def _row(job: Job) -> tuple[str, ...]:
     prompt = job.prompt
-    summary = plain(job_summary(prompt.action, prompt.command, prompt.text))
+    file = job.source.path if job.source and prompt.action is None else ""
+    summary = plain(job_summary(prompt.action, prompt.command, prompt.text or file))
     return (job.id, state_with_percent(job.state, job.percent), local_time(job.accepted)[:-3], summary)
 
 

@@ -21,13 +21,13 @@ from mjwatch.errors import DaemonError, MjwatchError, NoJournalError, PausedErro
 from mjwatch.events import RequestsPending
 from mjwatch.host.running import daemon_runs
 from mjwatch.jobs.pacing import Pace
-from mjwatch.jobs.status_text import resume_hint
 from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
 from mjwatch.journal.requests import ask
 from mjwatch.midjourney.channel import Channel
 from mjwatch.midjourney.elsewhere import PictureJudge, Verdict
 from mjwatch.model import State
 from mjwatch.runtime import Runtime
+from mjwatch.trouble import resume_hint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

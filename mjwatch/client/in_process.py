@@ -19,10 +19,11 @@ from mjwatch.errors import DaemonError, LimitedError, MjwatchError, PausedError,
 from mjwatch.events import CancelRequested, ForJob, RequestsPending, StopRequested
 from mjwatch.host.lock import daemon_lock
 from mjwatch.host.running import daemon_runs
-from mjwatch.jobs.status_text import quiet_text, resume_hint
+from mjwatch.jobs.status_text import quiet_text
 from mjwatch.journal.reader import JOURNAL_FILE
 from mjwatch.model import Job, State
 from mjwatch.runtime import Runtime
+from mjwatch.trouble import resume_hint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection

@@ -67,7 +67,7 @@ class OutageLog:
         self._up_since = None
         if self._causes.is_due(reason):
             self._since = now if self._since is None else self._since
-            log.warning("gateway: %s; reconnecting, next try in %.1f s", reason, delay)
+            log.info("gateway: %s; reconnecting, next try in %.1f s", reason, delay)
 
     def up(self) -> None:
         """Note that the session is up again."""

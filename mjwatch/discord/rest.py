@@ -22,6 +22,8 @@ from mjwatch.model import Refusal, RefusalClass
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
+    from requests import Response
+
     from mjwatch.model import UploadedImage
 
 
@@ -69,7 +71,9 @@ class DiscordREST:
             token=token, base_url=self._api_url, proxy=proxy, user_agent=user_agent, timeout=timeout
         )
         self.server_time: float | None = None
-        """Discord's clock at the last answer to a reading call, in whole seconds since 1970."""
+        """Discord's clock at the last answer that had it, in whole seconds since 1970."""
+        self.on_server_time: Callable[[float], None] = lambda time: None
+        """Called with that time, from the thread of the call."""
         self._commands = CommandIndex(lambda route: self._read("GET", route, LARGEST_INDEX))
 
     def __repr__(self) -> str:
@@ -109,6 +113,7 @@ class DiscordREST:
         executed.
         """
         response = self._transport.send("POST", f"{self._api_url}/interactions", json=dict(payload))
+        self._note_time(response)
         status = response.status_code
         if status == 204:
             self._transport.release(response)
@@ -179,7 +184,7 @@ class DiscordREST:
     def _read(self, method: str, route: str, limit: int = LARGEST_ANSWER, **options: Any) -> object:
         """Return the decoded answer, of ``limit`` bytes at most, of a call that may be repeated."""
         response = self._transport.send(method, self._api_url + route, **options)
-        self.server_time = _date(response.headers.get("Date"))
+        self._note_time(response)
         data = self._transport.read_body(response, limit=limit)
         succeeded = 200 <= response.status_code < 300
         body = decoded(data) if succeeded else self._without_token(data)
@@ -187,6 +192,11 @@ class DiscordREST:
         if refusal:
             raise AnsweredNoError(refusal)
         return body
+
+    def _note_time(self, response: Response) -> None:
+        self.server_time = _date(response.headers.get("Date"))
+        if self.server_time is not None:
+            self.on_server_time(self.server_time)
 
     def _without_token(self, data: bytes) -> object:
         """Return the JSON of a refusal. Its parts are shown, and a server may repeat what it was sent."""

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from mjwatch import events as ev
 from mjwatch.errors import JournalError
-from mjwatch.jobs.status_text import clock, reason, resume_hint
+from mjwatch.jobs.status_text import clock, reason
 from mjwatch.journal.requests import Outcome, Request
 from mjwatch.journal.serialization import load_prompt
 from mjwatch.model import IN_FLIGHT, Job, State
+from mjwatch.trouble import resume_hint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

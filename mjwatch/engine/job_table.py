@@ -10,6 +10,7 @@ from mjwatch import events as ev
 from mjwatch.jobs import state_machine
 from mjwatch.jobs.followups import children_of
 from mjwatch.jobs.limits import attempt_counts
+from mjwatch.jobs.status_text import reason
 from mjwatch.midjourney.matching.evidence import duplicate_key
 from mjwatch.model import Job, State
 
@@ -73,6 +74,7 @@ class JobTable:
                 self._note_delay(job)
                 self._on_change(job)
             else:
+                _log_rejected(job)
                 self._track(job)
         for effect in effects:
             self._perform(effect)
@@ -106,11 +108,20 @@ class JobTable:
             self._track(moved)
         else:
             self._service.keep_limits(limits)
+        self._note_trouble(moved, event)
         for effect in effects:
             if not isinstance(effect, ef.CreateFollowUps):
                 self._perform(effect)
         _log_step(job, moved)
         self.add(children, failures(children))
+
+    def _note_trouble(self, job: Job, event: ev.JobEvent) -> None:
+        """Note what keeps the job's folder from the outbox, or that nothing does any more."""
+        if isinstance(event, ev.SaveFailed):
+            is_tried_again = job.next_action_at is not None
+            self._service.troubles.note(f"job {job.id}", event.trouble if is_tried_again else None)
+        elif isinstance(event, ev.Published) or not job.open:
+            self._service.troubles.note(f"job {job.id}", None)
 
     def _follow_ups(self, effects: Iterable[ef.Effect]) -> list[Job]:
         """Return the jobs of the follow-ups that are due now; they are committed with the present step."""
@@ -162,6 +173,12 @@ class JobTable:
 def failures(jobs: Sequence[Job]) -> list[ef.Effect]:
     """Return the effects for new jobs that can't be sent: they have their answer at once."""
     return [ef.PublishFailure(job) for job in jobs if job.state is not State.QUEUED]
+
+
+def _log_rejected(job: Job) -> None:
+    """Log why a new job can't be sent, with the name of its prompt file."""
+    name = job.source.path if job.source else "a prompt"
+    log.warning("%s %s is rejected: %s", job.id, name, reason(job)[0], extra={"job": job.id})
 
 
 def _log_step(job: Job, moved: Job) -> None:

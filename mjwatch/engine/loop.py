@@ -23,6 +23,7 @@ from mjwatch.engine.service_state import ServiceState
 from mjwatch.errors import JournalError
 from mjwatch.jobs.limits import DRAIN_PROBES
 from mjwatch.model import Job, State
+from mjwatch.trouble import clock_trouble
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -170,7 +171,7 @@ class Engine:
             event = self._queue.take(self._wait())
             if event is not None:
                 self._handle_safely(event)
-            self._notify_person()  # also of what the event has brought before this ends
+            self._report()  # also of what the event has brought before this ends
             if event is not None:
                 self.on_event()
 
@@ -242,7 +243,7 @@ class Engine:
         has_doubt = has_doubt or bool(self._channel.results_for_person(self._jobs))
         is_out = self.service.limits.sending.is_open and self._journal.any_queued(self._clock(), set())
         cannot_send = self.service.pause is not None or is_out
-        return has_doubt or cannot_send or self.service.inbox_trouble is not None
+        return has_doubt or cannot_send or self.service.inbox_is_closed
 
     # ---- one event
 
@@ -253,6 +254,8 @@ class Engine:
         except JournalError as error:
             self.service.event_failed(event, error)
             self._queue.put_back(event)
+            self.service.report()
+            self.on_event()
             delay = service_state.JOURNAL_RETRY_DELAY
             self.stopping = self._queue.sleep(delay, ev.StopRequested) or self.stopping
             return
@@ -264,14 +267,21 @@ class Engine:
         if event is self.service.failed_event:
             self.service.event_handled()
 
+    def _report(self) -> None:
+        """Notify a person of what they are needed for, and report troubles, after both are committed."""
+        self._notify_person()
+        self.service.report()
+
     def _notify_person(self) -> None:
-        """Notify a person once for each cause, after it is committed."""
         doubtful = [job for job in self._jobs.values() if job.state is State.IN_DOUBT]
         held = self._channel.results_for_person(self._jobs)
-        if not doubtful and not held and not self.service.may_notify:
+        notifications = self.service.notifications
+        if not doubtful and not held and not notifications.may_notify:
             return
+        pause = self.service.pause if self.service.needs_resume else None
+        links = {result.message_id: result.link for result in held}
         try:
-            self.service.notify(doubtful, self._clock(), {result.message_id: result.link for result in held})
+            notifications.notify(pause, doubtful, links, self._clock())
         except JournalError as error:
             self.service.journal_failed(error)
 
@@ -299,9 +309,19 @@ class Engine:
 
     def _handle_other(
         self,
-        event: ev.InboxScanned | ev.HistoryReadFailed | ev.PageRead | ev.PageReadFailed | ev.StopRequested,
+        event: ev.InboxScanned
+        | ev.OutboxTried
+        | ev.ClockCompared
+        | ev.HistoryReadFailed
+        | ev.PageRead
+        | ev.PageReadFailed
+        | ev.StopRequested,
     ) -> None:
         match event:
+            case ev.OutboxTried():
+                self.service.troubles.note(event.part, event.trouble)
+            case ev.ClockCompared():
+                self.service.troubles.note("clock", clock_trouble(event.ahead))
             case ev.InboxScanned():
                 self.service.inbox_scanned(event)
             case ev.HistoryReadFailed():
@@ -442,6 +462,7 @@ class Engine:
         waits = [self._channel.time_limit(job, now, monotonic) - now for job in expected]
         waits.append(self.scheduler.next_time(self._jobs, now) - now)
         waits.append(limits.next_time(monotonic) - monotonic)
+        waits.append(self.service.troubles.next_time() - monotonic)
         if stream.history_due is not None and limits.may_read(monotonic):
             waits.append(stream.next_time() - monotonic)
         if silence.silent_since:

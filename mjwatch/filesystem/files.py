@@ -25,6 +25,9 @@ _NOTHING_THERE = frozenset(
 """The system's errors for a file that can't exist: a link stands in the way, or the name is impossible."""
 
 
+_NO_NEW_FILE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM})
+
+
 def identity_of(found: os.stat_result) -> Identity:
     """Return device, inode, size, mtime and ctime."""
     return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
@@ -94,6 +97,24 @@ def replace_file(root: Path, path: str, data: bytes, mode: int | None = None) ->
     *folders, name = path.split("/")
     with open_folder(root, folders, make=True) as folder:
         folder.replace(name, data, mode=mode)
+
+
+def replace_or_overwrite(root: Path, path: str, data: bytes) -> OSError | None:
+    """Replace a file as ``replace_file`` does, or write into it where no new file can be made.
+
+    Return why none can be made, as on a full disk: then somebody who reads at that moment may see a half
+    version. Raise OSError if that fails too.
+    """
+    try:
+        replace_file(root, path, data)
+    except OSError as error:
+        *folders, name = path.split("/")
+        if error.errno in _NO_NEW_FILE:
+            with open_folder(root, folders) as folder:
+                if folder.overwrite(name, data):
+                    return error
+        raise
+    return None
 
 
 def _stat(root: Path, path: str) -> os.stat_result:

@@ -39,6 +39,9 @@ _READ = (
 _UPDATE = (_READ & ~os.O_RDONLY) | os.O_RDWR | os.O_CREAT
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
+_BLOCK = 512
+"""Bytes of what ``st_blocks`` counts (stat(2)), whatever the file system's own blocks are."""
+
 _ALL = 0o777
 _PRIVATE = 0o700
 
@@ -223,6 +226,21 @@ class Folder:
                 self.unlink(staged)
             raise self._explained(name, stat.S_IFREG, error) from error
         self.sync()
+
+    def overwrite(self, name: str, data: bytes) -> bool:
+        """Write into a file without another name, if its blocks on the disk suffice; return whether so."""
+        with suppress(FileNotFoundError):
+            self._check_regular(name, self.stat(name))
+            with os.fdopen(self.open_for_update(name), "r+b") as file:
+                found = os.fstat(file.fileno())
+                if found.st_nlink != 1 or len(data) > getattr(found, "st_blocks", 0) * _BLOCK:
+                    return False
+                file.write(data)
+                file.truncate()
+                file.flush()
+                os.fsync(file.fileno())
+            return True
+        return False
 
     def move(self, name: str, target: Folder, new_name: str) -> None:
         """Move a file or a folder, within a file system."""

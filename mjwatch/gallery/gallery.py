@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from mjwatch.errors import OutboxError, PictureError
-from mjwatch.filesystem.files import read_file, replace_file
+from mjwatch.filesystem.files import read_file, replace_file, replace_or_overwrite
 from mjwatch.filesystem.folder import UnexpectedFileError, durable_folder, open_folder, private_folder
 from mjwatch.gallery.entry import (
     chunk_lines,
@@ -101,7 +101,7 @@ class Gallery:
     def show_status(self, status: Mapping[str, Any]) -> None:
         """Show the state of the service, as ``status.json`` has it."""
         self._check()
-        replace_file(self._outbox, f"{GALLERY_FOLDER}/{STATUS}", status_script(status))
+        replace_or_overwrite(self._outbox, f"{GALLERY_FOLDER}/{STATUS}", status_script(status))
 
     def add(self, folders: Iterable[str], thumbnails: Mapping[str, bytes] = NO_THUMBNAILS) -> None:
         """Add the jobs of these folders, by their paths in the outbox; other folders are left out.

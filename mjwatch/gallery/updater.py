@@ -9,10 +9,10 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
-from mjwatch.errors import MjwatchError
+from mjwatch.errors import OutboxError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from mjwatch.gallery.gallery import Gallery
@@ -35,9 +35,20 @@ NICE_LEVEL = 10
 class GalleryUpdater:
     """One thread, "gallery". Any thread may call its methods, which return at once."""
 
-    def __init__(self, gallery: Gallery, *, repair_first: bool = True, retry: float = RETRY_DELAY) -> None:
-        """``repair_first``: scan the outbox for what an earlier run left out. ``retry`` in seconds."""
+    def __init__(
+        self,
+        gallery: Gallery,
+        *,
+        repair_first: bool = True,
+        retry: float = RETRY_DELAY,
+        tried: Callable[[OSError | OutboxError | None], None] = lambda error: None,
+    ) -> None:
+        """``repair_first``: scan the outbox for what an earlier run left out. ``retry`` in seconds.
+
+        ``tried`` gets the error when the gallery can't be written, and None when it can again.
+        """
         self._gallery = gallery
+        self._tried = tried
         self._retry = retry
         self._changed = threading.Condition()
         self._published: deque[str] = deque()
@@ -47,7 +58,7 @@ class GalleryUpdater:
         # Only the thread itself uses what follows.
         self._backlog: deque[str] = deque()
         self._installed = self._needs_tidying = False
-        self._failing = False
+        self._obstacle: str | None = None
         self._thread = threading.Thread(target=self._run, name="gallery", daemon=True)
 
     def start(self) -> None:
@@ -81,13 +92,13 @@ class GalleryUpdater:
         while self._wait():
             try:
                 self._turn()
-            except (OSError, MjwatchError) as error:
+            except (OSError, OutboxError) as error:
                 self._fail(error)
             except Exception:  # the top of a thread: one error must not end the thread
                 log.exception("mjwatch could not update the gallery because of an unexpected error")
                 self._start_over_later()
             else:
-                self._failing = False
+                self._note(None)
 
     def _wait(self) -> bool:
         """Wait until there is something to do; return False if the thread must end."""
@@ -121,19 +132,26 @@ class GalleryUpdater:
             self._gallery.tidy()
             self._needs_tidying = False
 
-    def _fail(self, error: Exception) -> None:
-        """Log the first error, and repair the gallery in a while: nothing depends on it."""
-        if not self._failing:
-            log.warning("mjwatch can't write the gallery and tries again later: %s", error)
-        self._failing = True
+    def _fail(self, error: OSError | OutboxError) -> None:
+        """Note the error, and repair the gallery in a while: nothing depends on it."""
+        self._note(error)
         self._start_over_later()
+
+    def _note(self, error: OSError | OutboxError | None) -> None:
+        """Report whether the gallery can be written, if that has changed."""
+        obstacle = None if error is None else str(error)
+        if obstacle != self._obstacle:
+            self._obstacle = obstacle
+            log.info("the gallery %s", f"can't be written: {obstacle}" if error else "can be written again")
+            self._tried(error)
 
     def _start_over_later(self) -> None:
         with self._changed:
             self._needs_repair = True
             self._published.clear()
             self._thumbnails.clear()
-            self._changed.wait_for(lambda: self._stopping, self._retry)
+            # A folder that could be published shows that the disk has room again.
+            self._changed.wait_for(lambda: self._stopping or self._published, self._retry)
 
 
 def _lower_priority() -> None:

@@ -114,7 +114,8 @@ _ROWS_OF_JOB = {
     "relatives": "SELECT id, state, parent FROM jobs"
     " WHERE parent=:job OR id=(SELECT parent FROM jobs WHERE id=:job)",
     # The position in the gateway's stream, but not what other people said in the channel.
-    "meta": "SELECT * FROM meta WHERE key IN ('paused', 'trouble', 'connected', 'gateway', 'newest')",
+    "meta": "SELECT * FROM meta WHERE key IN"
+    " ('paused', 'trouble', 'troubles', 'connected', 'gateway', 'newest')",
 }
 
 

@@ -36,6 +36,7 @@ from mjwatch.outbox.manifest import (
 )
 from mjwatch.outbox.publisher import prompt_file_name, stem_of
 from mjwatch.pictures.metadata import Provenance, with_provenance
+from mjwatch.trouble import download_trouble
 from mjwatch.version import __version__
 
 if TYPE_CHECKING:
@@ -117,12 +118,12 @@ class Collector:
         except (DownloadError, PictureError) as error:
             if isinstance(error, PictureError):
                 self._forget(result)  # the next try needs other bytes
-            return ev.SaveFailed(str(error), final=self._is_last_try(job))
+            return self._not_fetched(job, str(error))
         except WireError as error:
             reason = f"the picture's address can't be renewed: {error}"
             if isinstance(error, AnsweredNoError) and error.refusal.kind is RefusalClass.RETRY:
                 return ev.SaveFailed(reason, refusal=error.refusal)
-            return ev.SaveFailed(reason, final=self._is_last_try(job))
+            return self._not_fetched(job, reason)
         self._failed_tries.pop(job.id, None)
         page = {"result.md": result_page(job, result).encode()} if result.kind is ResultKind.TEXT else {}
         return self._publish(job, pictures, page)
@@ -130,6 +131,9 @@ class Collector:
     def publish_failure(self, job: Job) -> ev.JobEvent:
         """Publish the folder of a job without a result."""
         return self._publish(job, [], {"ERROR.md": failure_page(job).encode()}, failed=True)
+
+    def _not_fetched(self, job: Job, reason: str) -> ev.SaveFailed:
+        return ev.SaveFailed(reason, final=self._is_last_try(job), trouble=download_trouble(reason))
 
     def _is_last_try(self, job: Job) -> bool:
         """Return whether getting the picture failed too often. Failures of a full disk do not count."""
@@ -259,7 +263,10 @@ class Collector:
             manifest = build_manifest(job, self._channel, pictures, others, time.time())
             files = {picture.name: picture.data for picture in pictures} | others
             folder = self._outbox.publish(job, files | {FILE_NAME: dump_manifest(manifest)}, failed=failed)
-        except (OutboxError, JournalError) as error:
+        except OutboxError as error:
+            trouble = self._outbox.trouble(error, self._outbox.folder_of(job, failed=failed))
+            return ev.SaveFailed(str(error), trouble=trouble)
+        except JournalError as error:
             return ev.SaveFailed(str(error))
         self._forget(job.result)
         if self._published is not None:

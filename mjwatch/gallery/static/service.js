@@ -66,17 +66,36 @@ function wordOf(status) {
 function heldWord(status) {
   if (status.paused) return ["Paused"];
   if (status.sending_limit) return ["Waiting for a limit"];
-  return waitsForHours(status) ? ["Waiting for its hours"] : [];
+  if (waitsForHours(status)) return ["Waiting for its hours"];
+  return (status.troubles ?? []).slice(0, 1).map(titleOfTrouble);
+}
+
+const TROUBLES = {
+  journal: "Journal problem",
+  paused: "Paused",
+  owner: "Inbox problem",
+  inbox: "Inbox problem",
+  outbox: "Outbox problem",
+  gateway: "Not connected",
+  limit: "Waiting for a limit",
+  download: "Download problem",
+  clock: "Wrong clock",
+};
+
+const titleOfTrouble = ({ kind }) => TROUBLES[kind] ?? "Problem";
+
+/** Return a trouble as a title and lines: what is wrong and since when, and what to do. */
+function linesOfTrouble(trouble) {
+  const at = Date.parse(trouble.since ?? "");
+  const since = at ? ` (since ${wholeFormat.format(at)})` : "";
+  return [titleOfTrouble(trouble), `${trouble.sentence}${since}`, trouble.remedy];
 }
 
 /** Return what a person must attend to, and how to fix it; null if there is nothing. */
 function alertOf(status) {
   const parts = [
     ["No sign of life", lostText(status)],
-    ["Paused", status.paused, status.mend],
-    ["Not connected", status.paused ? null : status.trouble],
-    ["Inbox problem", status.inbox_trouble],
-    ["Journal problem", status.journal_trouble],
+    ...(status.troubles ?? []).map(linesOfTrouble),
   ].filter(([, why]) => why);
   const alerts = parts.flatMap(([title, ...lines]) => [el("h2", {}, title), ...present(lines).map((line) => el("p", {}, withMarks(sentence(line))))]);
   alerts.push(...(status.held ?? []).flatMap(heldResult));

@@ -82,6 +82,7 @@ class EngineHarness:
         self.engine.stopping = False
         self.engine.run()
         self.engine._turn_safely()  # what time brings after the last event
+        self.engine.service.report()
         return self.effects[before:]
 
     def online(self) -> None:
@@ -863,7 +864,8 @@ def test_a_person_is_not_notified_of_what_they_have_cancelled(harness: EngineHar
 def test_a_pause_is_notified_once_also_over_restarts_and_again_after_a_resume(harness: EngineHarness) -> None:
     harness.feed(ev.HistoryReadFailed("refused", CAPTCHA))
     harness.feed(ev.HistoryReadFailed("refused", CAPTCHA))
-    assert news(harness) == [(ef.Notification.NEEDS_PERSON, "Discord wants a captcha solved")]
+    sentence = "sending is paused: Discord wants a captcha solved"
+    assert news(harness) == [(ef.Notification.NEEDS_PERSON, sentence)]
     again = EngineHarness(harness.journal, first_nonce=9)
     again.engine.load()
     again.feed(ev.InboxScanned(0))
@@ -872,7 +874,7 @@ def test_a_pause_is_notified_once_also_over_restarts_and_again_after_a_resume(ha
     again.engine.service.resume()
     again.feed(ev.InboxScanned(0))
     again.feed(ev.HistoryReadFailed("refused", CAPTCHA))
-    assert news(again) == [(ef.Notification.NEEDS_PERSON, "Discord wants a captcha solved")]
+    assert news(again) == [(ef.Notification.RESOLVED, sentence), (ef.Notification.NEEDS_PERSON, sentence)]
 
 
 def test_a_pause_that_ends_the_loop_is_notified_before_it_ends(harness: EngineHarness) -> None:
@@ -887,10 +889,12 @@ def test_nothing_is_notified_that_the_journal_does_not_know(
     harness.online()
     fails_for(harness, monkeypatch, "told")
     harness.feed(ev.HistoryReadFailed("refused", CAPTCHA))
-    assert news(harness) == []
+    kinds = [kind for kind, _ in news(harness)]
+    assert kinds == [ef.Notification.TROUBLE]  # of the journal
     monkeypatch.undo()
     harness.feed(ev.InboxScanned(0))
-    assert len(news(harness)) == 1
+    kinds = [kind for kind, _ in news(harness)]
+    assert sorted(kinds) == ["needs_person", "resolved", "trouble"]
 
 
 def fails_for(harness: EngineHarness, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
@@ -941,13 +945,13 @@ def test_a_full_disk_is_logged_from_time_to_time_and_not_at_every_try(
         harness.now += 5.0
         harness.feed(ev.InboxScanned(0))
     assert len(harness.submits()) == 1
-    assert caplog.text.count("disk is full") == 2
-    assert "nothing is sent meanwhile" in caplog.text
+    sentence = "the journal can't be used: database or disk is full; nothing is sent and no file is taken"
+    assert caplog.text.count(sentence) == 1
     monkeypatch.undo()
     harness.now += 5.0
     harness.feed(ev.InboxScanned(0))
     assert len(harness.submits()) == 2
-    assert caplog.text.count("the journal can be written again") == 1
+    assert caplog.text.count(f"resolved after 900 s: {sentence}") == 1
 
 
 def test_a_drain_does_not_end_while_a_file_that_was_handed_over_may_be_deferred(

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from mjwatch.jobs.status_text import WaitContext, clock, reason, resume_hint, wait_reason
+from mjwatch.jobs.status_text import WaitContext, clock, reason, wait_reason
 from mjwatch.model import Note, Pause, PauseKind, State
+from mjwatch.trouble import resume_hint
 from tests.helpers.message_shapes import a_job
 
 NOW = 1_800_000_000.0

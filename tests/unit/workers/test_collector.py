@@ -18,6 +18,7 @@ from mjwatch.outbox.manifest import OutboxChannel, load_manifest
 from mjwatch.outbox.publisher import Outbox
 from mjwatch.pictures.metadata import SOURCE_TYPE
 from mjwatch.pictures.split import thumbnail
+from mjwatch.trouble import Trouble, TroubleKind, download_trouble
 from mjwatch.workers.collector import MOST_KEPT_PICTURES, PICTURE_TRIES, Collector
 from tests.helpers.job_factory import RESULT, made_job
 
@@ -113,9 +114,10 @@ def a_finished_job(name: str = "cat") -> Job:
 def test_after_a_full_disk_the_picture_is_not_downloaded_again(outbox: FillingOutbox) -> None:
     cdn = FakeCDN()
     collector, job = a_collector(cdn, outbox), a_finished_job()
+    trouble = Trouble(TroubleKind.OUTBOX, "no space left")
     outbox.full = True
     for _ in range(20):  # however long it lasts
-        assert collector.collect(job) == ev.SaveFailed("no space left")
+        assert collector.collect(job) == ev.SaveFailed("no space left", trouble=trouble)
     outbox.full = False
     assert collector.collect(job) == ev.Published("cat-jobcat")
     assert len(cdn.fetched) == 1
@@ -216,7 +218,8 @@ def test_a_picture_that_no_longer_exists_is_reported_after_some_tries(
     collector = a_collector(FakeCDN(gone=[OLD, NEW]), outbox, FakeREST(message))
     told = [collector.collect(a_finished_job()) for _ in range(PICTURE_TRIES)]
     gone = "Midjourney's message and its picture no longer exist"
-    assert told == [*[ev.SaveFailed(gone)] * (PICTURE_TRIES - 1), ev.SaveFailed(gone, final=True)]
+    failed = ev.SaveFailed(gone, trouble=download_trouble(gone))
+    assert told == [*[failed] * (PICTURE_TRIES - 1), replace(failed, final=True)]
 
 
 def test_only_a_few_pictures_are_kept_for_another_try(outbox: FillingOutbox) -> None:
