@@ -69,8 +69,10 @@ class PictureJudge:
         kept = (kept.message.message_id for kept in (*tracker.unmatched, *tracker.held))
         if message_id in kept:
             return True
+        if message_id is not None and tracker.foreign_jobs.is_nobodys_result(message_id):
+            return False  # the matching has decided so
         if message_id is not None and tracker.foreign_jobs.is_result(message_id):
-            return False  # the matching has decided that it is no job's of ours
+            return True  # of an attempt of ours whose job has no result
         if tracker.foreign_jobs.possible_owners(message):
             return True
         return any(_may_await(job, message) for job in jobs.values())
