@@ -80,8 +80,9 @@ class Promises:
         assert job.result is not None
         made = self.world.truth[job.result.message_id]
         owners = [other for other in self.client.jobs() if made in self.made_by(other)]
-        # After a retry one picture is enough, and the other one is the account's all the same.
-        if owners and owners[0].result is None and made.nonce not in self.given_up:
+        # What a person gave up, by a retry or by cancelling, is the account's all the same.
+        given_up = made.nonce in self.given_up or (bool(owners) and owners[0].id in self.cancelled)
+        if owners and owners[0].result is None and not given_up:
             text = f"{made} of {owners[0]!r} was collected as made by hand"
             self.client.broken = self.client.broken or text
         self.counts["a spare picture collected" if owners else "made by hand, collected"] += 1
