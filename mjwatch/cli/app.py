@@ -73,6 +73,9 @@ GROUPS: dict[str, dict[str, CommandEntry]] = {
         "show": CommandEntry("show", "show", "Show everything about one job."),
         "info": CommandEntry("submit", "info", "Show the account's plan, its remaining hours and its queue."),
         "gallery": CommandEntry("show", "gallery", "Update the gallery and print its path."),
+        "import": CommandEntry(
+            "import_", "import_pictures", "Import your pictures that mjwatch has not made."
+        ),
     },
     "Steer": {
         "pause": CommandEntry("steer", "pause", "Stop sending until `mjwatch resume`."),

@@ -31,6 +31,7 @@ Entry = dict[str, Any]
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _SEED = re.compile(r"[0-9]{1,12}")
 _FAVOURITE = re.compile(r"\bfavou?rites?\b", re.IGNORECASE)
+_IMPORTED = frozenset({"channel", "folder"})
 _TIMES = ("accepted", "submitted", "started", "finished", "published")
 
 
@@ -50,7 +51,9 @@ def entry_of(
     prompt, discord, source = (_table(manifest.get(key)) for key in ("prompt", "discord", "source"))
     submitted, echoed = _text(prompt.get("submitted")) or "", _text(prompt.get("echoed"))
     parameters = _parameters(manifest, echoed or submitted)
-    times = _table(manifest.get("times"))
+    times = dict(_table(manifest.get("times")))
+    if _text(source.get("kind")) in _IMPORTED:
+        times.pop("published", None)  # its place is where it was made
     command, label = _text(manifest.get("command")), _text(manifest.get("label"))
     entry = {
         "id": job,

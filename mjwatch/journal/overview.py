@@ -70,7 +70,7 @@ def overview(
         **trouble_facts(stored_troubles(reader, pause, daemon=daemon)),
         "left": {key: inbox[key] for key in ("counts", "some")} if inbox and inbox["counts"] else None,
         "jobs": {str(state): count for state, count in reader.open_counts().items()},
-        "live": [brief(job) for job in reader.live_jobs()],
+        "live": [brief(job) for job in reader.live_jobs() if not job.made_elsewhere],
         "waiting": [_waiting(job) for job in reader.first_queued(MOST_WAITING)],
         "held": held_results(reader, command),
         "sent_in_24h": len(reader.attempts_since(now - DAY)),

@@ -175,7 +175,8 @@ def _source(job: Job) -> dict[str, Any] | None:
     if source is None:
         return None
     path = source.path.encode("utf-8", "backslashreplace").decode()
-    return {"path": path, "sha256": source.sha256, "mtime": iso(source.mtime), "index": source.index}
+    facts = {"path": path, "sha256": source.sha256, "mtime": iso(source.mtime), "index": source.index}
+    return {"kind": source.kind, **facts}
 
 
 def _discord(job: Job, channel: OutboxChannel) -> dict[str, Any]:
@@ -184,7 +185,7 @@ def _discord(job: Job, channel: OutboxChannel) -> dict[str, Any]:
         "channel_id": channel.channel_id,
         "nonce": job.nonce,
         "interaction_id": job.interaction_id,
-        "message_id": job.result.message_id if job.result else job.message_id,
+        "message_id": (job.result.message_id if job.result else job.message_id) or None,
         "job_uuid": job.job_uuid,
         "matched_by": job.result.matched_by if job.result else None,
     }

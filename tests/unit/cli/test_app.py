@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from tests.helpers.command_result import CommandResult
 
 VERBS = (
-    *("submit", "imagine", "act", "ask", "expand", "shell", "status", "list", "show", "info", "gallery"),
+    *("submit", "imagine", "act", "ask", "expand", "shell", "status", "list", "show", "info"),
+    *("gallery", "import"),
     *("pause", "resume", "retry", "cancel", "assign", "dismiss", "prune"),
     *("run", "service", "check", "init", "keys", "config"),
     *("split", "explain", "bundle", "simulate", "demo"),

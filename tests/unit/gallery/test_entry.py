@@ -78,6 +78,14 @@ def test_an_entry_has_what_a_panel_shows() -> None:
     assert "command" not in found
 
 
+def test_what_was_imported_has_its_place_where_it_was_made() -> None:
+    manifest = manifest_of()
+    for kind, shown in (("inbox", True), ([], True), ("channel", False), ("folder", False)):
+        found = entry({**manifest, "source": {**manifest["source"], "kind": kind}})
+        assert ("published" in found["times"]) is shown
+    assert "published" in manifest["times"]
+
+
 def test_parameters_and_seed_are_those_that_midjourney_repeated() -> None:
     manifest = manifest_of(prompt=Prompt("a cat", parameters={"ar": "1:1"}))
     manifest["prompt"]["echoed"] = "a cat --ar 16:9 --seed 7 --raw"
