@@ -21,6 +21,7 @@ from mjwatch.journal.overview import capped_until
 from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
 from mjwatch.model import State
 from mjwatch.runtime import Runtime
+from mjwatch.trouble import journal_trouble
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -117,23 +118,20 @@ class _ServiceReport:
 
     def sentence(self) -> str:
         runtime, service = self._runtime, self._runtime.engine.service
-        config, now = runtime.config, time.time()
+        config, now, troubles = runtime.config, time.time(), service.troubles.current
         try:
             with closing(JournalReader(config.state.path / JOURNAL_FILE)) as reader:
                 jobs = reader.open_counts()
                 capped = capped_until(reader, config.pace.max_per_day, now)
                 limit = reader.sending_limit(now)
         except JournalError as error:
-            return service.journal_trouble or error.message
-        trouble = service.connection_trouble
+            jobs, capped, limit = {}, None, None
+            troubles = troubles or (journal_trouble(error),)
         quiet_until = Pace.of(config.pace).quiet_until(now)
         summary = ServiceSummary(
             jobs,
             connected=runtime.connected,
-            trouble=None if trouble is None else trouble.reason,
-            paused=service.pause,
-            journal_trouble=service.journal_trouble,
-            inbox_trouble=service.inbox_trouble,
+            troubles=troubles,
             capped_until=None if capped is None else clock(capped, now),
             limit=limit,
             quiet=None if quiet_until is None else quiet_text(quiet_until, now),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mjwatch.model import Job
+    from mjwatch.trouble import Trouble
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,17 @@ class ReadHistory:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadPage:
+    """Read one page of the channel's messages after this id, for an import.
+
+    ``purpose`` comes back with the page.
+    """
+
+    purpose: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
 class Probe:
     """Probe the gateway: GatewayAlive follows, or the connection turns out to be dead."""
 
@@ -104,6 +116,8 @@ class Notification(StrEnum):
     DONE = "done"
     FAILED = "failed"
     NEEDS_PERSON = "needs_person"
+    TROUBLE = "trouble"
+    RESOLVED = "resolved"
     TEST = "test"
     """Sent by ``mjwatch check --notify`` only."""
 
@@ -112,6 +126,7 @@ class Notification(StrEnum):
 class SendNotification:
     """Notify a person by the hooks in ``[notify]``. ``job`` is None if it is about the service as a whole.
 
+    ``trouble``: what is wrong, or was until now, if it is about that; its sentence is the ``reason``.
     Handed out once: a crash at this moment loses it, so nothing else may depend on it.
     """
 
@@ -119,6 +134,7 @@ class SendNotification:
     at: float
     reason: str = ""
     job: Job | None = None
+    trouble: Trouble | None = None
 
 
 Effect = (
@@ -131,6 +147,7 @@ Effect = (
     | RemoveFile
     | DeferFile
     | ReadHistory
+    | ReadPage
     | Probe
     | Subscribe
     | SendNotification

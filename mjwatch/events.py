@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from mjwatch.errors import PromptFileError
     from mjwatch.model import ButtonPress, IgnoredFile, Modal, Prompt, Refusal, Result, UploadedImage
+    from mjwatch.trouble import Trouble
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +209,14 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True)
+class Imported:
+    """Pictures that were made elsewhere become this job's result. ``made``: when, in seconds since 1970."""
+
+    result: Result
+    made: float
+
+
+@dataclass(frozen=True, slots=True)
 class StartMessageDeleted:
     """The start message was deleted; a final may still follow."""
 
@@ -237,12 +246,13 @@ class Published:
 class SaveFailed:
     """Pictures or folder could not be saved. ``final``: another try can't help.
 
-    ``refusal``: a limit of Discord, so this try does not count.
+    ``refusal``: a limit of Discord, so this try does not count. ``trouble``: what is wrong beyond this job.
     """
 
     reason: str
     final: bool = False
     refusal: Refusal | None = None
+    trouble: Trouble | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,6 +307,7 @@ JobEvent = (
     | StartDisputed
     | Progressed
     | Finished
+    | Imported
     | StartMessageDeleted
     | TimedOut
     | Published
@@ -355,7 +366,7 @@ class InboxScanned:
     waiting: int
     ignored: tuple[IgnoredFile, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
-    trouble: str | None = None
+    trouble: Trouble | None = None
     in_flight: int = field(default=0, compare=False)
 
 
@@ -401,8 +412,44 @@ class HistoryReadFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class PageRead:
+    """A page of the channel's history for an import, oldest message first; ``complete``: it is the last one.
+
+    ``purpose`` and ``after`` as in the effect.
+    """
+
+    purpose: str
+    after: str
+    messages: tuple[Mapping[str, Any], ...]
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PageReadFailed:
+    """A page for an import could not be read; ``refusal``: Discord refused."""
+
+    reason: str
+    refusal: Refusal | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RequestsPending:
     """There may be a new request in the journal."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxTried:
+    """A ``part`` of the outbox that is of no job was written, or could not be (``trouble``)."""
+
+    part: str
+    trouble: Trouble | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClockCompared:
+    """Discord has named its time; this machine's clock is so many seconds ``ahead`` of it."""
+
+    ahead: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -418,6 +465,10 @@ LoopEvent = (
     | PromptSubmitted
     | HistoryRead
     | HistoryReadFailed
+    | PageRead
+    | PageReadFailed
+    | OutboxTried
+    | ClockCompared
     | RequestsPending
     | StopRequested
 )

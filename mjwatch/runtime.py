@@ -7,6 +7,8 @@ import random
 import secrets
 import time
 from contextlib import ExitStack, closing, suppress
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +21,10 @@ from mjwatch.discord.rest import DiscordREST
 from mjwatch.discord.session import GatewaySession
 from mjwatch.engine.loop import Engine
 from mjwatch.engine.queue import EventQueue
-from mjwatch.errors import ConfigError, JournalError
-from mjwatch.events import InboxScanned, RequestsPending
+from mjwatch.errors import ConfigError, JournalError, OutboxError
+from mjwatch.events import ClockCompared, InboxScanned, OutboxTried, RequestsPending
 from mjwatch.filesystem.probe import free_space
-from mjwatch.gallery.gallery import Gallery
+from mjwatch.gallery.gallery import GALLERY_FOLDER, Gallery
 from mjwatch.gallery.updater import GalleryUpdater
 from mjwatch.host.lock import account_lock, daemon_lock, inbox_lock
 from mjwatch.host.metrics import MetricsFile
@@ -32,6 +34,7 @@ from mjwatch.host.systemd import Liveness
 from mjwatch.inbox.inbox import Inbox
 from mjwatch.inbox.ownership import Owner, Ownership, OwnershipFacts
 from mjwatch.inbox.reading import NOTE_FILE
+from mjwatch.jobs.imported import STAGING_FOLDER
 from mjwatch.jobs.pacing import Pace
 from mjwatch.jobs.transitions import Timeouts
 from mjwatch.journal.overview import overview
@@ -42,7 +45,8 @@ from mjwatch.midjourney.channel import Channel
 from mjwatch.model import ID_ALPHABET
 from mjwatch.outbox.manifest import OutboxChannel
 from mjwatch.outbox.publisher import Outbox
-from mjwatch.outbox.status_file import StatusFile
+from mjwatch.outbox.status_file import FILE_NAME, StatusFile
+from mjwatch.trouble import TroubleKind, outbox_trouble, trouble_facts
 from mjwatch.workers.collector import Collector
 from mjwatch.workers.notifier import notifier_of
 from mjwatch.workers.pool import WorkerPool
@@ -133,7 +137,7 @@ class Runtime:
     def started(self) -> bool:
         """Whether inbox and gateway are up, or have shown what they wait for."""
         service = self.engine.service
-        scanned = service.inbox_waiting is not None or service.inbox_trouble is not None
+        scanned = service.inbox_waiting is not None or service.inbox_is_closed
         return scanned and (
             self.connected or service.connection_trouble is not None or service.pause is not None
         )
@@ -153,7 +157,8 @@ class Runtime:
         if config.outbox.group:
             outbox.give_to(config.outbox.group)
         gallery = Gallery(config.outbox.path, config.state.path, outbox.check_mounted)
-        updater = GalleryUpdater(gallery, repair_first=self._watch_inbox)
+        tried = partial(self._outbox_tried, GALLERY_FOLDER)
+        updater = GalleryUpdater(gallery, repair_first=self._watch_inbox, tried=tried)
         self._gallery = updater if config.outbox.gallery else None
         queue = EventQueue(time.monotonic)
         self._channel = Channel(
@@ -182,7 +187,14 @@ class Runtime:
         self.engine.on_turn = self._liveness.beat
         also = self._gallery.show_status if self._gallery else lambda status: None
         heartbeat = 60.0 * config.outbox.heartbeat
-        self._status = StatusFile(config.outbox.path, self._summary, time.time, also, heartbeat=heartbeat)
+        self._status = StatusFile(
+            config.outbox.path,
+            self._summary,
+            time.time,
+            also,
+            partial(self._outbox_tried, FILE_NAME),
+            heartbeat=heartbeat,
+        )
         textfile = config.metrics.textfile if self._watch_inbox else ""
         self._metrics = MetricsFile(Path(textfile), self._figures, time.time) if textfile else None
         self.engine.on_event = self._changed
@@ -212,6 +224,7 @@ class Runtime:
         )
         cdn = stack.enter_context(closing(CDN(config.discord.cdn_hosts, proxy=proxy)))
         uploads = stack.enter_context(closing(AttachmentUploads(self.rest, proxy=proxy, clock=time.time)))
+        self.rest.on_server_time = lambda server: queue.put(ClockCompared(time.time() - server))
         self._notifier = notifier_of(config, keys)
         channel = OutboxChannel(keys.guild_id, keys.channel_id)
         journal_path = config.state.path / JOURNAL_FILE
@@ -232,6 +245,7 @@ class Runtime:
                 picture_format=config.outbox.format,
                 keep_grid=config.outbox.keep_grid,
                 embed_prompt=config.outbox.embed_prompt,
+                staged=config.state.path / STAGING_FOLDER,
                 file_of=lambda job_id: _file_of(journal_path, job_id),
                 reading_wait=lambda: self.engine.service.reading_wait(),
                 published=self._gallery.published if self._gallery else None,
@@ -257,18 +271,26 @@ class Runtime:
 
     def _summary(self) -> dict[str, Any]:
         """Return a summary of the service, for those who see the outbox only."""
-        trouble = self.engine.service.journal_trouble
+        option = config_option(self.config.source)
+        troubles = [
+            replace(trouble, remedy=with_option(trouble.remedy, option))
+            for trouble in self.engine.service.troubles.current
+        ]
         try:
             with closing(JournalReader(self.config.state.path / JOURNAL_FILE)) as reader:
                 facts = self._overview(reader)
         except JournalError:
-            if trouble is None:
+            if not any(trouble.kind is TroubleKind.JOURNAL for trouble in troubles):
                 raise
             facts = self._overview(None)
-        option = config_option(self.config.source)
-        texts = {key: facts[key] for key in ("mend", "inbox_trouble") if facts[key]}
-        facts |= {key: with_option(text, option) for key, text in texts.items()}
-        return facts | {"journal_trouble": trouble}
+        if facts["mend"]:
+            facts["mend"] = with_option(facts["mend"], option)
+        return facts | trouble_facts(troubles)
+
+    def _outbox_tried(self, part: str, error: OSError | OutboxError | None) -> None:
+        outbox = self.config.outbox.path
+        folder = outbox / GALLERY_FOLDER if part == GALLERY_FOLDER else outbox
+        self.engine.put(OutboxTried(part, None if error is None else outbox_trouble(error, outbox, folder)))
 
     def _figures(self) -> dict[str, Any]:
         """Return the summary and what else the metrics show."""
@@ -305,7 +327,12 @@ class Runtime:
             wanted=self._channel.tracker.wanted,
             allowed=lambda url: token_may_go_to(url, config.allow_hosts),
         )
-        return WebsocketConnection(session, queue.put, proxy=config.proxy)
+        return WebsocketConnection(
+            session,
+            queue.put,
+            proxy=config.proxy,
+            may_identify=lambda: not self.engine.service.is_session_stored,
+        )
 
     def _subscribe(self) -> None:
         """Ask for a guild's messages, which come only to those who ask; direct messages always come."""
@@ -382,6 +409,7 @@ def build_engine(
         rng=random.random,
         new_nonce=new_nonce,
         new_id=new_id,
+        collect_by_hand=config.outbox.collect_by_hand,
     )
 
 

@@ -37,7 +37,8 @@ from mjwatch.journal.overview import overview
 from mjwatch.journal.reader import JOURNAL_FILE
 from mjwatch.journal.serialization import path_as_stored
 from mjwatch.model import IN_FLIGHT, State
-from mjwatch.outbox.status_file import last_sign_of_life, read_status
+from mjwatch.outbox.status_file import last_sign_of_life, read_status, with_journal_trouble
+from mjwatch.trouble import TroubleKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Set
@@ -67,8 +68,8 @@ def status(
 ) -> None:
     """Show what the service is doing.
 
-    Shows jobs by state, running jobs, the pace, what was sent in the last 24 hours, what waits in the inbox,
-    and why sending waits or is paused, if it is. With --watch and --json, or outside a terminal, prints each
+    Shows what is wrong and what to do about it, jobs by state, running jobs, the pace, what was sent in the
+    last 24 hours, and what waits in the inbox. With --watch and --json, or outside a terminal, prints each
     change. With --health, the exit code is 1 if a part of the daemon hangs, and 3 if no daemon runs.
     """
     if health:
@@ -123,8 +124,7 @@ class StatusView:
             kept = reader.kept_paths() if reader and config.inbox.after == "keep" else set()
         written = read_status(config.outbox.path)
         if facts["daemon"]:
-            trouble = written.get("journal_trouble")
-            facts["journal_trouble"] = trouble if isinstance(trouble, str) else None
+            facts |= with_journal_trouble(facts, written)
             died_at = None
         else:
             died_at = last_sign_of_life(written, unclosed_since(config.state.path / JOURNAL_FILE))
@@ -168,12 +168,8 @@ def _job_row(job: Mapping[str, Any]) -> tuple[str, str, str]:
 def status_fields(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the facts as name and text, without the jobs; a text without a name belongs to the one before."""
     yield "daemon", _daemon(facts)
-    if facts["paused"] is not None:
-        yield "paused", plain(facts["paused"]).removeprefix("paused ")
-        yield "", facts["mend"]
-    if facts["journal_trouble"] is not None:
-        yield "journal", plain(facts["journal_trouble"])
-        yield "", "nothing is sent meanwhile"
+    for trouble in facts["troubles"]:
+        yield from _trouble(trouble)
     yield from _limits(facts)
     counts = ", ".join(f"{count} {state}" for state, count in facts["jobs"].items())
     yield "jobs", counts or "no open jobs"
@@ -185,7 +181,7 @@ def status_fields(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "sent", _sent(facts)
     yield "pace", _pace(facts)
     yield "inbox", plain(facts["inbox"]) + _waiting(facts["waiting_in_inbox"])
-    for line in _ignored_files(facts["inbox_trouble"], facts["left"]):
+    for line in _ignored_files(facts["left"]):
         yield "", plain(line)
     yield "outbox", plain(facts["outbox"])
 
@@ -194,15 +190,27 @@ def _daemon(facts: Mapping[str, Any]) -> str:
     if not facts["daemon"]:
         died = "" if facts["died_at"] is None else f"; it died at {clock(facts['died_at'], time.time())}"
         return advice(f"does not run{died} (start it: `mjwatch run`)")
-    if facts["trouble"] is not None:
-        return f"runs; Discord can't be used: {plain(facts['trouble'])}"
     if facts["connected_since"] is None:
-        return "runs, connecting to Discord"
+        kinds = {trouble["kind"] for trouble in facts["troubles"]}
+        return "runs, not connected" if TroubleKind.GATEWAY in kinds else "runs, connecting to Discord"
     return f"runs, connected since {clock(facts['connected_since'], time.time())}"
 
 
+def _trouble(trouble: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong and since when, then what to do."""
+    since = "" if trouble["since"] is None else f" (since\u00a0{clock(trouble['since'], time.time())})"
+    text = f"{plain(trouble['sentence'])}{since}"
+    name = text.partition(" ")[0]
+    yield ("paused", text.removeprefix("paused ")) if name == "paused" else ("trouble", text)
+    if trouble["remedy"]:
+        yield "", advice(trouble["remedy"])
+
+
 def _limits(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    now = time.time()
+    """Yield the waits that are not shown as a trouble."""
+    now, kinds = time.time(), {trouble["kind"] for trouble in facts["troubles"]}
+    if TroubleKind.LIMIT in kinds:
+        return
     if sending := limit_text(facts["sending_limit"], now):
         yield "limit", plain(sending)
     if facts["quiet_until"] is not None:
@@ -231,10 +239,8 @@ def _waiting(files: int | None) -> str:
     return "" if not files else " (1 prompt file waits)" if files == 1 else f" ({files} prompt files wait)"
 
 
-def _ignored_files(trouble: str | None, ignored: dict[str, Any] | None) -> Iterator[str]:
-    """Yield why nothing is taken from the inbox, and which files are ignored there, by reason."""
-    if trouble is not None:
-        yield advice(trouble)
+def _ignored_files(ignored: dict[str, Any] | None) -> Iterator[str]:
+    """Yield which files are ignored in the inbox, by reason."""
     for why, count in (ignored or {"counts": {}})["counts"].items():
         names = [file["path"] for file in (ignored or {"some": []})["some"] if file["why"] == why]
         names = names[:NAMED_FILES]
@@ -247,7 +253,7 @@ def _ignored_files(trouble: str | None, ignored: dict[str, Any] | None) -> Itera
 
 def watch_status(view: StatusView, *, as_json: bool = False) -> None:
     """Show the status until Ctrl-C or SIGTERM; both are a normal end."""
-    with suppress(KeyboardInterrupt), _interrupted_by_sigterm():
+    with suppress(KeyboardInterrupt), interrupted_by_sigterm():
         if not as_json and sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
             _redraw(view)
         else:
@@ -255,7 +261,7 @@ def watch_status(view: StatusView, *, as_json: bool = False) -> None:
 
 
 @contextmanager
-def _interrupted_by_sigterm() -> Iterator[None]:
+def interrupted_by_sigterm() -> Iterator[None]:
     """Treat SIGTERM as Ctrl-C, so that the terminal is restored."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
@@ -313,7 +319,7 @@ def status_screen(facts: Mapping[str, Any], width: int, height: int) -> Renderab
     lines = [
         Text(
             f"{name if number == 0 else '':<{NAME_WIDTH}}{line}",
-            style="yellow" if name == "paused" else "",
+            style="yellow" if name in {"paused", "trouble"} else "",
             no_wrap=True,
         )
         for name, text in status_fields(facts)

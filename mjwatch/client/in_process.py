@@ -19,10 +19,12 @@ from mjwatch.errors import DaemonError, LimitedError, MjwatchError, PausedError,
 from mjwatch.events import CancelRequested, ForJob, RequestsPending, StopRequested
 from mjwatch.host.lock import daemon_lock
 from mjwatch.host.running import daemon_runs
-from mjwatch.jobs.status_text import quiet_text, resume_hint
+from mjwatch.jobs.limits import probe_text
+from mjwatch.jobs.status_text import quiet_text
 from mjwatch.journal.reader import JOURNAL_FILE
 from mjwatch.model import Job, State
 from mjwatch.runtime import Runtime
+from mjwatch.trouble import resume_hint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -89,10 +91,14 @@ def _run(runtime: Runtime, job_ids: list[str], submit: Callable[[], None], liste
             engine.scheduler.allow(job.id)
         if job.id in job_ids:
             listener.changed(job)
+            probe = engine.service.limits.sending.probe
+            if job.state is State.QUEUED and probe is not None and probe != job.id:
+                listener.trouble(probe_text(probe))
             if quiet_until := _quiet_until(engine, job):
                 listener.trouble(quiet_text(quiet_until, time.time()))
 
     engine.scheduler.only = frozenset(job_ids)
+    engine.imports.is_enabled = False
     engine.on_change = changed
     engine.service.on_connection_trouble = lambda trouble: listener.trouble(trouble.reason)
     engine.service.on_sending_wait = lambda wait: listener.trouble(wait.reason)

@@ -21,7 +21,7 @@ from mjwatch.host.platform import require_write_access
 from mjwatch.host.running import daemon_runs, wake_daemon
 from mjwatch.inbox.references import preview_alone
 from mjwatch.jobs.pacing import Pace
-from mjwatch.jobs.status_text import quiet_text, resume_hint
+from mjwatch.jobs.status_text import quiet_text
 from mjwatch.journal.reader import JOURNAL_FILE, JournalReader, TakenFile
 from mjwatch.journal.requests import ask, read_answer
 from mjwatch.midjourney.requests import request_for
@@ -32,6 +32,7 @@ from mjwatch.prompts.images import is_picture
 from mjwatch.prompts.meaning import is_path
 from mjwatch.prompts.source_text import sha256
 from mjwatch.runtime import new_id
+from mjwatch.trouble import resume_hint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

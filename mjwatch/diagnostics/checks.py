@@ -20,10 +20,10 @@ from mjwatch.filesystem.probe import remote_type
 from mjwatch.host.accounts import acting_as, own_account
 from mjwatch.host.platform import machine_id
 from mjwatch.inbox.ownership import owner_of
-from mjwatch.jobs.status_text import resume_hint
 from mjwatch.journal.database import check_integrity, newest_version
 from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
 from mjwatch.model import RefusalClass, State
+from mjwatch.trouble import clock_trouble, resume_hint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -38,9 +38,6 @@ ONLINE_CHECKS = ("proxy", "token", "clock", "guild", "channel", "command")
 
 DIRECT_MESSAGE = 1
 """The channel type of a conversation with one other user (discord-api-docs, "Channel Types")."""
-
-CLOCK_SLACK = 30.0
-"""Seconds by which the clocks may differ: Discord gives whole seconds, and the answer takes some."""
 
 LEAST_FREE = 1 << 30
 """Bytes on the disks of state and outbox: space for about thirty jobs."""
@@ -338,11 +335,9 @@ def _token(api: CheckApi) -> CheckResult:
 def _clock(server: float | None, now: float) -> CheckResult:
     if server is None:
         return skipped("clock", "Discord's answer has no time")
-    ahead = now - server
-    if abs(ahead) > CLOCK_SLACK:
-        where = "ahead of" if ahead > 0 else "behind"
-        hint = "set it, for example with `timedatectl set-ntp true`: nonces, pauses and the daily cap use it"
-        return warn("clock", f"this machine's clock is {abs(ahead):.0f} s {where} Discord's", hint)
+    trouble = clock_trouble(now - server)
+    if trouble is not None:
+        return warn("clock", trouble.sentence, trouble.remedy)
     return ok("clock", "the same as Discord's")
 
 

@@ -7,7 +7,8 @@ import queue
 import socket
 import threading
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from mjwatch.discord.http import proxy_for
 from mjwatch.discord.payloads import encode
@@ -20,8 +21,6 @@ from mjwatch.host.log import LogOnce
 from mjwatch.host.systemd import Liveness
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from mjwatch.events import GatewayEvent
 
 log = logging.getLogger(__name__)
@@ -30,10 +29,23 @@ LONGEST_WAIT = 15.0
 """Seconds, so that a suspend is noticed soon after its end, whatever the next deadline is."""
 SUSPEND_JUMP = 60.0
 """Seconds by which a suspend that needs a new connection puts the wall clock ahead of the monotonic one."""
+POLL_INTERVAL = 0.2
+"""Seconds between two questions whether a new session may begin."""
 STOP_TIMEOUT = 2.0
 """Seconds for the thread to close its connection before it is aborted; then as many to end."""
 LONGEST_ROUND = 180.0
 """A longer round of connecting or reading counts as hung, even with slow name servers; in seconds."""
+
+
+GatewayTap = Callable[[str, Mapping[str, Any]], object]
+"""Gets ``sent`` or ``received`` with a payload, or ``closed`` with the ``code`` of the close frame or None.
+
+What is sent contains the token.
+"""
+
+
+def _no_tap(direction: str, payload: Mapping[str, Any]) -> None:
+    """Ignore what is sent and received."""
 
 
 class SuspendWatch:
@@ -67,7 +79,7 @@ class OutageLog:
         self._up_since = None
         if self._causes.is_due(reason):
             self._since = now if self._since is None else self._since
-            log.warning("gateway: %s; reconnecting, next try in %.1f s", reason, delay)
+            log.info("gateway: %s; reconnecting, next try in %.1f s", reason, delay)
 
     def up(self) -> None:
         """Note that the session is up again."""
@@ -81,7 +93,8 @@ class WebsocketConnection:
     """Keeps a gateway session connected from a thread named "gateway".
 
     That thread calls ``put`` with each event. ``proxy`` is an ``http://`` URL, or empty for the
-    environment's; a proxy of another kind raises ConfigError.
+    environment's; a proxy of another kind raises ConfigError. A new session begins only once
+    ``may_identify()`` is true.
     """
 
     def __init__(
@@ -90,13 +103,18 @@ class WebsocketConnection:
         put: Callable[[GatewayEvent], None],
         *,
         proxy: str = "",
+        may_identify: Callable[[], bool] = lambda: True,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
+        tap: GatewayTap | None = None,
     ) -> None:
+        """``tap`` is called by the thread with everything that is sent and received."""
         proxy_for(session.url(), proxy)
+        self._tap: GatewayTap = tap or _no_tap
         self._session = session
         self._put = put
         self._proxy = proxy
+        self._may_identify = may_identify
         self._clock = clock
         self._wall = wall
         self._thread: threading.Thread | None = None
@@ -109,6 +127,7 @@ class WebsocketConnection:
         self._waker: socket.socket | None = None
         self._subscriptions: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
         self._probing = threading.Event()
+        self._cutting = threading.Event()
         self._waker_lock = threading.Lock()  # keeps stop() from using a waker that the thread closes
 
     def __repr__(self) -> str:
@@ -162,6 +181,11 @@ class WebsocketConnection:
         self._probing.set()
         self._wake()
 
+    def cut(self) -> None:
+        """Drop the connection with a code that keeps the session, and resume it; called by any thread."""
+        self._cutting.set()
+        self._wake()
+
     def _wake(self) -> None:
         with self._waker_lock:
             if self._waker is not None:
@@ -189,6 +213,9 @@ class WebsocketConnection:
             if isinstance(verdict, Reconnect):
                 self._outages.down(verdict.reason, verdict.delay)
                 self._stopping.wait(verdict.delay)
+                while self._session.resume_state is None and not self._may_identify():
+                    if self._stopping.wait(POLL_INTERVAL):
+                        break
 
     def _one_connection(self, sleeper: socket.socket) -> Reconnect | GiveUp | None:
         """Connect and serve. Return a verdict at the connection's end, None at the thread's end."""
@@ -203,6 +230,7 @@ class WebsocketConnection:
                 websocket.close(self._stop_code if self._stopping.is_set() else RESUMABLE_CLOSE)
                 self._websocket = None
         except ConnectionLostError as lost:
+            self._tap("closed", {"code": lost.code})
             return self._session.closed(lost.code, self._clock(), reason=lost.reason, wait=lost.wait)
         except Exception as error:
             log.exception("gateway: internal error")
@@ -220,8 +248,12 @@ class WebsocketConnection:
             if self._probing.is_set():
                 self._probing.clear()
                 session.probe()
+            if self._cutting.is_set():
+                self._cutting.clear()
+                raise ConnectionLostError("the connection was cut on purpose")
             for payload in session.payloads_to_send():
                 websocket.send(encode(payload))
+                self._tap("sent", payload)
             self._put_events()
             if session.close_wanted:
                 raise ConnectionLostError(session.close_wanted)
@@ -231,6 +263,7 @@ class WebsocketConnection:
                 raise ConnectionLostError("the machine was suspended")
             message = websocket.read(timeout) if readable else None
             if message is not None:
+                self._tap("received", message)
                 session.receive(message, self._clock())
             session.tick(self._clock())
 

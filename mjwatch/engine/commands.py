@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from mjwatch import events as ev
 from mjwatch.errors import JournalError
-from mjwatch.jobs.status_text import clock, reason, resume_hint
+from mjwatch.jobs.status_text import clock, reason
 from mjwatch.journal.requests import Outcome, Request
 from mjwatch.journal.serialization import load_prompt
 from mjwatch.model import IN_FLIGHT, Job, State
+from mjwatch.trouble import resume_hint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from mjwatch.discord.stream_position import StreamPosition
+    from mjwatch.engine.channel_import import ChannelImport
     from mjwatch.engine.held_results import HeldResultRequests
     from mjwatch.engine.service_state import ServiceState
     from mjwatch.journal.writer import Journal
@@ -65,6 +67,7 @@ class RequestHandler:
         step: Callable[[str, ev.JobEvent], None],
         accept: Callable[[ev.PromptSubmitted], None],
         results: HeldResultRequests,
+        imports: ChannelImport,
     ) -> None:
         self._journal = journal
         self._service = service
@@ -73,6 +76,7 @@ class RequestHandler:
         self._step = step
         self._accept = accept
         self._results = results
+        self._imports = imports
 
     def answer_all(self, clock: Callable[[], float]) -> None:
         """Carry out and answer all requests; what was done before a crash but not answered is done once more.
@@ -108,11 +112,23 @@ class RequestHandler:
                 return [self._assign(job_id, message, payload) for job_id in _jobs(arguments)]
             case "dismiss":
                 return [self._results.dismiss(str(arguments.get("message")))]
+            case "import" | "import stop" | "import files":
+                return self._import(request.verb, arguments)
             case "give":
                 file = arguments.get("file")
                 return [self._submit(*pair, file) for pair in _jobs(arguments).items()]
             case _:
                 return [Outcome(None, False, f"this mjwatch does not know the request {request.verb}")]
+
+    def _import(self, verb: str, arguments: Mapping[str, Any]) -> list[Outcome]:
+        if verb == "import files":
+            return self._imports.take_files(
+                _jobs(arguments), lambda job_id: self._step(job_id, ev.RetryRequested())
+            )
+        if verb == "import stop":
+            return [self._imports.stop()]
+        until = arguments.get("until")
+        return [self._imports.begin(str(arguments.get("since")), None if until is None else str(until))]
 
     def _pause(self, reason: object) -> Outcome:
         pause = self._service.pause_by_request(str(reason) if reason else None)
@@ -122,7 +138,8 @@ class RequestHandler:
         before, is_probed = self._service.pause, self._service.limits.sending.is_open
         obstacle = self._service.resume()
         if before is None:
-            return Outcome(None, True, "was not paused" + ("; a prompt is tried now" if is_probed else ""))
+            is_tried = is_probed and self._service.has_queued()
+            return Outcome(None, True, "was not paused" + ("; a prompt is tried now" if is_tried else ""))
         if obstacle is None:
             return Outcome(None, True, f"resumed; it was paused: {before.reason}")
         message = f"still paused: {obstacle.reason}; {resume_hint(obstacle)}"
@@ -137,7 +154,6 @@ class RequestHandler:
             return Outcome(job_id, False, _CANNOT_RETRY[job.state])
         if attempts != len(job.nonces) and job.state not in _NO_RETRY_NEEDED:
             return Outcome(job_id, False, f"was sent again meanwhile; {SHOW_HINT.format(job_id)}")
-        log.info("%s retry requested", job_id, extra={"job": job_id})
         self._step(job_id, ev.RetryRequested())
         return Outcome(job_id, True, self._retry_message(job, self._job(job_id) or job))
 

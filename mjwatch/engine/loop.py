@@ -13,6 +13,7 @@ from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.engine import service_state
 from mjwatch.engine.acceptance import Acceptance
+from mjwatch.engine.channel_import import ChannelImport
 from mjwatch.engine.clock import ClockWatch, Deadlines
 from mjwatch.engine.commands import RequestHandler
 from mjwatch.engine.held_results import HeldResultRequests
@@ -22,6 +23,7 @@ from mjwatch.engine.service_state import ServiceState
 from mjwatch.errors import JournalError
 from mjwatch.jobs.limits import DRAIN_PROBES
 from mjwatch.model import Job, State
+from mjwatch.trouble import clock_trouble
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,6 +67,7 @@ class Engine:
         new_nonce: Callable[[], str],
         new_id: Callable[[], str],
         in_inbox: Callable[[str], bool] | None = None,
+        collect_by_hand: bool = False,
     ) -> None:
         self._journal = journal
         self._channel = channel
@@ -96,9 +99,28 @@ class Engine:
             journal, self._jobs, ClockWatch(clock, monotonic), timeouts, self.service.store_limits
         )
         self._acceptance = Acceptance(journal, new_id, in_inbox)
+        self.imports = ChannelImport(
+            journal,
+            channel,
+            self.service,
+            self._table.add,
+            perform,
+            pace=pace,
+            clock=clock,
+            monotonic=monotonic,
+            rng=rng,
+            collect_by_hand=collect_by_hand,
+        )
         results = HeldResultRequests(channel, self.service, self._jobs, self._step, self._match_again)
         self._requests = RequestHandler(
-            journal, self.service, channel.stream, self.job, self._step, self._accept_prompt, results
+            journal,
+            self.service,
+            channel.stream,
+            self.job,
+            self._step,
+            self._accept_prompt,
+            results,
+            self.imports,
         )
         channel.tracker.on_notice = _log_notice
         self.put = queue.put
@@ -121,9 +143,10 @@ class Engine:
         now = self._clock()
         self._channel.load(*map(self._journal.recall, ("gateway", "newest", "strangers", "held")))
         self.service.load()
-        self.scheduler.load(now)
+        self.scheduler.load()
         self._jobs.update({job.id: job for job in self._journal.live_jobs()})
         self.service.limits = self.service.limits.with_probe_among(self._jobs)
+        self.imports.load()
         self._deadlines.cap(now)
         self._drop_finished_candidates()
         for job_id in list(self._jobs):
@@ -148,7 +171,7 @@ class Engine:
             event = self._queue.take(self._wait())
             if event is not None:
                 self._handle_safely(event)
-            self._notify_person()  # also of what the event has brought before this ends
+            self._report()  # also of what the event has brought before this ends
             if event is not None:
                 self.on_event()
 
@@ -164,6 +187,7 @@ class Engine:
         try:
             while (event := self._queue.take(0.0)) is not None:
                 self._handle(event)
+            self._table.store_progress()
             self.service.store_position()
         except JournalError as error:
             log.error("%s", error)
@@ -189,6 +213,15 @@ class Engine:
             return False
         return not self.scheduler.any_queued(self._jobs, self._clock())
 
+    def all_imported(self) -> bool:
+        """Return whether no import is running, and all that was made elsewhere is saved or has failed."""
+        return not self.imports.is_reading and not self.saves_imported
+
+    @property
+    def saves_imported(self) -> bool:
+        """Whether a picture that was made elsewhere waits to be saved."""
+        return any(job.made_elsewhere for job in self._jobs.values())
+
     def blocked(self) -> bool:
         """Return whether a run that is to end by itself must not wait any longer.
 
@@ -211,7 +244,7 @@ class Engine:
         has_doubt = has_doubt or bool(self._channel.results_for_person(self._jobs))
         is_out = self.service.limits.sending.is_open and self._journal.any_queued(self._clock(), set())
         cannot_send = self.service.pause is not None or is_out
-        return has_doubt or cannot_send or self.service.inbox_trouble is not None
+        return has_doubt or cannot_send or self.service.inbox_is_closed
 
     # ---- one event
 
@@ -222,6 +255,8 @@ class Engine:
         except JournalError as error:
             self.service.event_failed(event, error)
             self._queue.put_back(event)
+            self.service.report()
+            self.on_event()
             delay = service_state.JOURNAL_RETRY_DELAY
             self.stopping = self._queue.sleep(delay, ev.StopRequested) or self.stopping
             return
@@ -233,14 +268,21 @@ class Engine:
         if event is self.service.failed_event:
             self.service.event_handled()
 
+    def _report(self) -> None:
+        """Notify a person of what they are needed for, and report troubles, after both are committed."""
+        self._notify_person()
+        self.service.report()
+
     def _notify_person(self) -> None:
-        """Notify a person once for each cause, after it is committed."""
         doubtful = [job for job in self._jobs.values() if job.state is State.IN_DOUBT]
         held = self._channel.results_for_person(self._jobs)
-        if not doubtful and not held and not self.service.may_notify:
+        notifications = self.service.notifications
+        if not doubtful and not held and not notifications.may_notify:
             return
+        pause = self.service.pause if self.service.needs_resume else None
+        links = {result.message_id: result.link for result in held}
         try:
-            self.service.notify(doubtful, self._clock(), {result.message_id: result.link for result in held})
+            notifications.notify(pause, doubtful, links, self._clock())
         except JournalError as error:
             self.service.journal_failed(error)
 
@@ -261,19 +303,34 @@ class Engine:
                 self._table.add(jobs, effects)
             case ev.PromptSubmitted():
                 self._accept_prompt(event)
+            case ev.HistoryRead():
+                self._handle_history(event)
             case _:
                 self._handle_other(event)
 
     def _handle_other(
-        self, event: ev.InboxScanned | ev.HistoryRead | ev.HistoryReadFailed | ev.StopRequested
+        self,
+        event: ev.InboxScanned
+        | ev.OutboxTried
+        | ev.ClockCompared
+        | ev.HistoryReadFailed
+        | ev.PageRead
+        | ev.PageReadFailed
+        | ev.StopRequested,
     ) -> None:
         match event:
+            case ev.OutboxTried():
+                self.service.troubles.note(event.part, event.trouble)
+            case ev.ClockCompared():
+                self.service.troubles.note("clock", clock_trouble(event.ahead))
             case ev.InboxScanned():
                 self.service.inbox_scanned(event)
-            case ev.HistoryRead():
-                self._handle_history(event)
             case ev.HistoryReadFailed():
                 self.service.history_failed(event)
+            case ev.PageRead():
+                self.imports.page_read(event, self._jobs)
+            case ev.PageReadFailed():
+                self.imports.page_failed(event)
             case ev.StopRequested():
                 self.stopping = True
 
@@ -297,7 +354,7 @@ class Engine:
 
     def _handle_dispatch(self, event: ev.GatewayDispatch) -> None:
         unmatched = self._channel.tracker.unmatched.messages
-        known = len(unmatched)
+        known, unowned = len(unmatched), self._channel.tracker.unowned_finals
         job_events = self._channel.tracker.dispatch(event, self._jobs)
         self._table.step_all(job_events)
         if job_events or unmatched:  # what ends a foreign job makes others clear, too
@@ -308,6 +365,7 @@ class Engine:
             log.warning("gateway: messages of the channel don't reach us; subscribing, reading the history")
             self._perform(ef.Subscribe())
         self._keep_held_results()
+        self.imports.noticed(unowned)
 
     def _handle_history(self, event: ev.HistoryRead) -> None:
         self._table.step_all(self._channel.history(event, self._jobs))
@@ -354,9 +412,11 @@ class Engine:
     def _turn(self, now: float) -> None:
         self._deadlines.follow_clock()
         monotonic, limits = self._monotonic(), self.service.limits
+        if monotonic >= self._table.next_time:
+            self._table.store_progress()
         limited = [job for job in self._jobs.values() if job.next_action_at is not None]
         for job in [job for job in limited if self._channel.time_limit(job, now, monotonic) <= now]:
-            if limits.sending.postpones(job, monotonic):
+            if self._is_postponed(job, monotonic):
                 continue
             overdue = self._channel.overdue(job, monotonic)
             if overdue is not None:
@@ -370,8 +430,27 @@ class Engine:
             request = self._channel.history_request(self._jobs, monotonic)
             if request is not None:
                 self._perform(request)
+        self.imports.turn(self._jobs)
         if self.service.pause is None:
             self._send_next(now)
+
+    def _is_postponed(self, job: Job, monotonic: float) -> bool:
+        """Return whether what is due for this job must wait: for the bot's outage, or for another reading.
+
+        After a limit on reading one request is the probe, and the others follow one after another until the
+        history was read.
+        """
+        limits = self.service.limits
+        is_retry = job.state is State.COLLECTING and limits.reading is not None
+        return limits.sending.postpones(job, monotonic) or (is_retry and self._is_read(monotonic))
+
+    def _is_read(self, monotonic: float) -> bool:
+        """Return whether the history or pictures are being read, or the history is to be read now."""
+        stream = self._channel.stream
+        fetched = (
+            job.state is State.COLLECTING and job.next_action_at is None for job in self._jobs.values()
+        )
+        return stream.is_reading or stream.next_time() <= monotonic or any(fetched)
 
     def _send_next(self, now: float) -> None:
         monotonic, gate = self._monotonic(), self.service.limits.sending
@@ -400,14 +479,18 @@ class Engine:
             return max(0.0, self.service.turn_retry_at - monotonic)
         stream, silence, limits = self._channel.stream, self._channel.silence, self.service.limits
         limited = [job for job in self._jobs.values() if job.next_action_at is not None]
-        expected = [job for job in limited if not limits.sending.postpones(job, monotonic)]
+        expected = [job for job in limited if not self._is_postponed(job, monotonic)]
         waits = [self._channel.time_limit(job, now, monotonic) - now for job in expected]
         waits.append(self.scheduler.next_time(self._jobs, now) - now)
         waits.append(limits.next_time(monotonic) - monotonic)
+        waits.append(self._table.next_time - monotonic)
+        waits.append(self.service.troubles.next_time() - monotonic)
         if stream.history_due is not None and limits.may_read(monotonic):
             waits.append(stream.next_time() - monotonic)
         if silence.silent_since:
             waits.append(silence.next_time() - monotonic)
+        if limits.may_read(monotonic):
+            waits.append(self.imports.next_time(self._jobs) - monotonic)
         return min(max(0.0, min(waits)), LONGEST_WAIT)
 
 

@@ -13,7 +13,7 @@ from mjwatch import events as ev
 from mjwatch.engine import service_state
 from mjwatch.errors import JournalError
 from mjwatch.jobs.cancellation import has_unanswered_press, job_to_cancel, press_due
-from mjwatch.jobs.pacing import DAY, Pace, Throttle
+from mjwatch.jobs.pacing import Pace, Throttle, kept_attempts
 from mjwatch.midjourney.matching.evidence import duplicate_key
 from mjwatch.midjourney.parsing.parsed_message import Mode, read_info
 from mjwatch.model import IN_FLIGHT, Job, Pause, PauseKind, Prompt, State
@@ -73,9 +73,9 @@ class Scheduler:
         self.has_delayed_jobs = True
         """Whether a queued job may wait for a time; set whenever such a job is committed."""
 
-    def load(self, now: float) -> None:
-        """Take over from the journal how many were sent in the last day."""
-        self._throttle = Throttle(self._pace, self._journal.attempts_since(now - DAY))
+    def load(self) -> None:
+        """Take over from the journal what was sent last."""
+        self._throttle = Throttle(self._pace, self._journal.last_attempts(kept_attempts(self._pace)))
 
     def allow(self, job_id: str) -> None:
         """Let this job be sent too, where only some may be."""
@@ -214,8 +214,9 @@ class Scheduler:
 
 
 def _being_saved(jobs: Mapping[str, Job]) -> int:
-    """Return how many jobs are being saved; jobs that wait for a retry don't count."""
-    return sum(job.state is State.COLLECTING and job.next_action_at is None for job in jobs.values())
+    """Return how many jobs are being saved, without those that wait for a retry or were made elsewhere."""
+    saved = (job for job in jobs.values() if job.state is State.COLLECTING and job.next_action_at is None)
+    return sum(not job.made_elsewhere for job in saved)
 
 
 def _was_sent(job: Job) -> bool:

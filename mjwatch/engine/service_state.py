@@ -1,4 +1,4 @@
-"""The state of the service as a whole: whether it may send, and what a person was notified of."""
+"""The state of the service as a whole: whether it may send, what is wrong, and what was reported of it."""
 
 from __future__ import annotations
 
@@ -9,26 +9,38 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mjwatch import events as ev
-from mjwatch.effects import Notification, SendNotification
+from mjwatch.engine.notifications import PersonNotifications
+from mjwatch.engine.troubles import Troubles
 from mjwatch.errors import JournalError
-from mjwatch.host.log import LogOnce
-from mjwatch.jobs.limits import Limits
-from mjwatch.jobs.status_text import IN_DOUBT, RESULT_HELD, resume_hint
-from mjwatch.model import ENDED_BY_CONNECTING, Job, Pause, PauseKind, Refusal, RefusalClass, State
+from mjwatch.jobs.limits import Limits, probe_text
+from mjwatch.jobs.status_text import clock as clock_text
+from mjwatch.model import ENDED_BY_CONNECTING, Pause, PauseKind, RefusalClass
+from mjwatch.trouble import (
+    gateway_trouble,
+    journal_trouble,
+    limit_trouble,
+    outage_trouble,
+    pause_trouble,
+    reading_trouble,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable
 
+    from mjwatch.effects import SendNotification
     from mjwatch.jobs.limits import Wait
     from mjwatch.journal.writer import Journal
     from mjwatch.midjourney.channel import Channel
+    from mjwatch.model import Refusal
 
 log = logging.getLogger("mjwatch")
 
 JOURNAL_RETRY_DELAY = 5.0
 """Seconds between two tries to commit when the journal can't be written."""
 
-_WRITABLE_AGAIN = "the journal can be written again"
+LONG_WAIT = 300.0
+"""Seconds from which on a limit is a trouble."""
+
 _PAUSE_KINDS = {RefusalClass.PLAN: PauseKind.PLAN, RefusalClass.CONFIG: PauseKind.CONFIG}
 _BAD_TOKEN = 4004
 
@@ -41,31 +53,8 @@ class ConnectionTrouble:
     next_try: float
 
 
-@dataclass(frozen=True, slots=True)
-class Notified:
-    """What a person was notified of and still holds: why sending is paused, which attempts are in doubt.
-
-    ``results``: the messages of results that wait for a person to say whose they are.
-    """
-
-    pause: str | None = None
-    doubts: frozenset[str] = frozenset()
-    results: frozenset[str] = frozenset()
-
-    @classmethod
-    def stored(cls, value: Any) -> Notified:
-        """Return what ``to_store`` gave to the journal; nothing where it gave nothing."""
-        if not value:
-            return cls()
-        return cls(value["pause"], frozenset(value["doubts"]), frozenset(value.get("results", ())))
-
-    def to_store(self) -> dict[str, Any]:
-        """Return it as JSON can hold it."""
-        return {"pause": self.pause, "doubts": sorted(self.doubts), "results": sorted(self.results)}
-
-
 class ServiceState:
-    """The pause, the connection, the inbox's backlog, a failing journal, and the notifications.
+    """The pause, the limits, the connection, the inbox's backlog, a failing journal, and all troubles.
 
     Plain attributes say what holds now; methods change it, and raise JournalError where the journal can't
     keep the change. Only the loop's thread calls them.
@@ -81,9 +70,12 @@ class ServiceState:
     ) -> None:
         self._journal = journal
         self._channel = channel
-        self._perform = perform
         self._clock = clock
         self._monotonic = monotonic
+
+        self.troubles = Troubles(journal, perform, clock, monotonic)
+        """What is wrong; who finds something else than this class notes it there, too."""
+        self.notifications = PersonNotifications(journal, channel, perform)
 
         self.pause: Pause | None = None
         """Why nothing is sent, if that is so: kept in the journal."""
@@ -96,14 +88,17 @@ class ServiceState:
         self.on_sending_wait: Callable[[Wait], None] = lambda wait: None
         """Called at the beginning of each wait that holds all prompts."""
 
+        self.is_session_stored = False
+        """Whether a later start may resume a session. No new one begins before the loss of the last one is
+        stored: it may have the same id, and a resumed session's silence proves that a POST did not run."""
         self.connection_trouble: ConnectionTrouble | None = None
         self.on_connection_trouble: Callable[[ConnectionTrouble], None] = lambda trouble: None
         """Called at each failed try to use Discord."""
 
         self.inbox_waiting: int | None = None
         """Prompt files that have not settled, or are not dealt with yet; None before the first scan."""
-        self.inbox_trouble: str | None = None
-        """Why nothing is taken from the inbox, if that is so."""
+        self.inbox_is_closed = False
+        """Whether nothing is taken from the inbox."""
         self.inbox_done = False
         """Whether no more comes from the inbox before a person acts."""
         self._inbox_facts: dict[str, Any] | None = None
@@ -112,22 +107,18 @@ class ServiceState:
         """The event that waits for the journal, if it could not be handled."""
         self.turn_retry_at: float | None = None
         """When the loop's turn is tried again (``monotonic``), if it failed."""
-        self._journal_error = ""
-        self._log_once = LogOnce(monotonic)
-
-        self._notified = Notified()
-        self.may_notify = True
-        """Whether ``notify`` may have something to do, also where no job is in doubt."""
 
     def load(self) -> None:
         """Start from what the journal keeps. A restart ends no pause and no limit."""
+        self.is_session_stored = self._channel.stream.session_id is not None
         self.limits = Limits.load(self._journal.recall("limits"), self._monotonic(), self._clock())
+        self.troubles.load()
+        self.notifications.load()
         self.pause = self._journal.paused()
         if self.pause is not None:
             # A session that begins shows that the token is accepted again.
             self.needs_resume = self.pause.kind not in ENDED_BY_CONNECTING
-            log.warning("still paused: %s; %s", self.pause.reason, resume_hint(self.pause))
-        self._notified = Notified.stored(self._journal.recall("told"))
+            self.troubles.note("pause", pause_trouble(self.pause))
         # At a start there is no connection yet; clear what the last run stored.
         if any(self._journal.recall(key) is not None for key in ("trouble", "connected")):
             with suppress(JournalError):  # a full disk is no reason not to start: it is waited for
@@ -138,9 +129,8 @@ class ServiceState:
     def begin_pause(self, pause: Pause) -> None:
         """Send nothing from now on. A cause that comes on top of another does not replace it."""
         if self.pause is None:
-            log.error("paused, nothing more is sent until a person has acted: %s", pause.reason)
             self._set_pause(pause)
-        self.needs_resume = self.may_notify = True
+        self.needs_resume = self.notifications.may_notify = True
 
     def pause_if_needed(self, refusal: Refusal | None) -> None:
         """Send nothing from now on if Discord or Midjourney refused something that only a person can fix."""
@@ -150,7 +140,6 @@ class ServiceState:
     def pause_by_request(self, reason: str | None) -> Pause:
         """Return the pause that a person has asked for. It replaces the one before."""
         pause = Pause("paused by hand" + (f": {reason}" if reason else ""), PauseKind.PERSON)
-        log.warning("%s; nothing more is sent until `mjwatch resume`", pause.reason)
         self._set_pause(pause)
         return pause
 
@@ -165,17 +154,20 @@ class ServiceState:
             self.keep_limits(replace(self.limits, sending=sending))
         if self.pause is None:
             return None
-        if self._rejection is None:
-            log.info("resumed; it was paused: %s", self.pause.reason)
         self._set_pause(self._rejection)
         return self._rejection
+
+    def has_queued(self) -> bool:
+        """Return whether a prompt is queued that no file postpones."""
+        return self._journal.any_queued(self._clock(), set())
 
     def _set_pause(self, pause: Pause | None) -> None:
         value = None if pause is None else {"reason": pause.reason, "kind": pause.kind}
         self._journal.remember({"paused": value})
         self.pause = pause
+        self.troubles.note("pause", None if pause is None else pause_trouble(pause))
         self.needs_resume = pause is not None
-        self.may_notify = True
+        self.notifications.may_notify = True
 
     # ---- limits: they belong to the account, and end by themselves
 
@@ -197,7 +189,28 @@ class ServiceState:
         wait = limits.sending.wait
         if wait is not None and wait != self.limits.sending.wait:
             self.on_sending_wait(wait)
+        probe = limits.sending.probe
+        if probe is not None and probe != self.limits.sending.probe:
+            log.info("%s", probe_text(probe), extra={"job": probe})
         self.limits = limits
+
+    def _note_long_waits(self) -> None:
+        """Note the waits that keep jobs waiting for long; shorter ones are a part of normal work."""
+        sending, reading, now = self.limits.sending, self.limits.reading, self._monotonic()
+        for source, wait, trouble_of in (
+            ("sending", sending.wait, outage_trouble if sending.is_open else limit_trouble),
+            ("reading", reading, reading_trouble),
+        ):
+            is_long = wait is not None and (
+                wait.scope is None or (wait.seconds >= LONG_WAIT and wait.until > now)
+            )
+            self.troubles.note(
+                source, trouble_of(wait.reason, self._end_of(wait)) if wait and is_long else None
+            )
+
+    def _end_of(self, wait: Wait) -> str:
+        now = self._clock()
+        return clock_text(now + wait.until - self._monotonic(), now)
 
     def keep_limits(self, limits: Limits) -> None:
         """Take over limits that come without a step of a job, and store them."""
@@ -228,6 +241,7 @@ class ServiceState:
         match event:
             case ev.GatewayReady():
                 self._channel.ready(event, self._monotonic())
+                self.is_session_stored = True
                 self._connected(now)
                 self.store_position()
                 log.info("gateway: ready as %s", event.user_name)
@@ -248,6 +262,7 @@ class ServiceState:
             case ev.GatewayRejected():
                 self._channel.lost()
                 self._disconnected(ConnectionTrouble(event.reason, math.inf))
+                self.troubles.note("gateway", None)  # the pause says it
                 kind = PauseKind.TOKEN if event.code == _BAD_TOKEN else PauseKind.GATEWAY
                 self._rejection = Pause(event.reason, kind)
                 self.begin_pause(self._rejection)
@@ -255,10 +270,12 @@ class ServiceState:
     def _connected(self, now: float) -> None:
         self._journal.remember({"trouble": None, "connected": now})
         self.connection_trouble = None
+        self.troubles.note("gateway", None)
 
     def _disconnected(self, trouble: ConnectionTrouble) -> None:
         self._journal.remember({"trouble": trouble.reason, "connected": None})
         self.connection_trouble = trouble
+        self.troubles.note("gateway", gateway_trouble(trouble.reason))
         self.on_connection_trouble(trouble)
 
     def _end_pause_by_connecting(self) -> None:
@@ -283,15 +300,17 @@ class ServiceState:
         """Have the journal know from where a later start must read."""
         self._journal.remember(self._channel.position())
         self._channel.position_stored()
+        self.is_session_stored = self._channel.stream.session_id is not None
 
     # ---- the inbox
 
     def inbox_scanned(self, event: ev.InboxScanned) -> None:
         """Note what a scan has found; the journal keeps it for those who ask."""
-        self.inbox_trouble = event.trouble
+        self.troubles.note("inbox", event.trouble)
+        self.inbox_is_closed = event.trouble is not None
         if event.trouble is None:
             self.inbox_waiting = event.waiting + event.in_flight
-        self.inbox_done = self.inbox_waiting == 0 or self.inbox_trouble is not None
+        self.inbox_done = self.inbox_waiting == 0 or self.inbox_is_closed
         if self._inbox_facts is None:
             self._inbox_facts = self._journal.recall("inbox") or _inbox_facts(ev.InboxScanned(0))
         facts = _inbox_facts(event)
@@ -306,18 +325,9 @@ class ServiceState:
         """Whether something waits until the journal can be written."""
         return self.failed_event is not None or self.turn_retry_at is not None
 
-    @property
-    def journal_trouble(self) -> str | None:
-        """Why the journal can't be written, and what to do about it, if something waits for it."""
-        return self._journal_error if self.journal_fails else None
-
     def journal_failed(self, error: JournalError) -> None:
-        """Log it, but not every few seconds for as long as a disk is full."""
-        self._journal_error = str(error)
-        if self._log_once.is_due(str(error)):
-            log.error(
-                "%s; nothing is sent meanwhile, and it is tried every %.0f s", error, JOURNAL_RETRY_DELAY
-            )
+        """Note that the journal could not be read or written."""
+        self.troubles.note("journal", journal_trouble(error))
 
     def event_failed(self, event: ev.LoopEvent, error: JournalError) -> None:
         """Note that the event could not be handled; it is the next one again."""
@@ -327,7 +337,6 @@ class ServiceState:
     def event_handled(self) -> None:
         """Note that the event that had failed is handled."""
         self.failed_event = None
-        self._journal_works()
 
     def turn_failed(self, error: JournalError) -> None:
         """Note that the loop's turn could not be finished."""
@@ -337,62 +346,16 @@ class ServiceState:
     def turn_done(self) -> None:
         """Note that the loop's turn that had failed is done."""
         self.turn_retry_at = None
-        self._journal_works()
 
-    def _journal_works(self) -> None:
-        if self._log_once.is_due(_WRITABLE_AGAIN):
-            log.info("%s", _WRITABLE_AGAIN)
-
-    # ---- notifications
-
-    def notify(self, jobs: Iterable[Job], now: float, results: Mapping[str, str]) -> None:
-        """Notify a person once of each cause for which they are needed; also over restarts.
-
-        What is sent stands in the journal before it is sent. ``results``: the links of the messages that wait
-        for a person to say whose they are, by message id.
-        """
-        pause = self.pause if self.needs_resume else None
-        notified, notifications = needs_person(
-            self._notified, pause, jobs, self._channel.waits_for_person, now
-        )
-        news = [link for message_id, link in results.items() if message_id not in notified.results]
-        notifications += [
-            SendNotification(Notification.NEEDS_PERSON, now, RESULT_HELD.format(link=link)) for link in news
-        ]
-        notified = replace(notified, results=frozenset(results))
-        if notified != self._notified:
-            self._journal.remember({"told": notified.to_store()})
-        self._notified = notified
-        self.may_notify = bool(notified.doubts or notified.results)
-        for notification in notifications:
-            self._perform(notification)
-
-
-def needs_person(
-    notified: Notified, pause: Pause | None, jobs: Iterable[Job], waits: Callable[[Job], bool], now: float
-) -> tuple[Notified, list[SendNotification]]:
-    """Return the updated record of notifications, and those to send now.
-
-    ``pause`` is one that lasts until a person acts; ``waits`` says whether a job in doubt does so too. A
-    cause that has gone and comes again is a new one; a pause that a person asked for is no news to them.
-    """
-    notifications = []
-    if pause is not None and pause.kind is not PauseKind.PERSON and pause.reason != notified.pause:
-        notifications.append(SendNotification(Notification.NEEDS_PERSON, now, pause.reason))
-    doubtful = {f"{job.id} {job.nonce}": job for job in jobs if job.state is State.IN_DOUBT}
-    waiting = {attempt: job for attempt, job in doubtful.items() if waits(job)}
-    for attempt, job in waiting.items():
-        if attempt not in notified.doubts:
-            notifications.append(SendNotification(Notification.NEEDS_PERSON, now, IN_DOUBT, job))
-    # Don't notify again about a doubt that has not ended, also when it may settle itself for a while.
-    doubts = frozenset(waiting) | (notified.doubts & frozenset(doubtful))
-    reason = None if pause is None else pause.reason
-    return replace(notified, pause=reason, doubts=doubts), notifications
+    def report(self) -> None:
+        """Report the troubles that have begun or ended: log, hooks, journal."""
+        self._note_long_waits()
+        self.troubles.report(journal_fails=self.journal_fails)
 
 
 def _log_wait(what: str, before: Wait | None, wait: Wait | None) -> None:
     if wait is not None and wait != before:
-        log.warning("%s waits %.0f s: %s", what, wait.seconds, wait.reason)
+        log.info("%s waits %.0f s: %s", what, wait.seconds, wait.reason)
     elif wait is None and before is not None:
         log.info("%s continues; it waited: %s", what, before.reason)
 
@@ -405,7 +368,7 @@ def _pause_for(refusal: Refusal) -> Pause:
 def _inbox_facts(event: ev.InboxScanned) -> dict[str, Any]:
     """Return what the journal keeps of a scan: all but the number that changes with each file."""
     ignored = [{"path": _printable(file.path), "why": file.why} for file in event.ignored]
-    return {"trouble": event.trouble, "counts": dict(event.counts), "some": ignored}
+    return {"counts": dict(event.counts), "some": ignored}
 
 
 def _printable(path: str) -> str:

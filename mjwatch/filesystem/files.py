@@ -25,6 +25,9 @@ _NOTHING_THERE = frozenset(
 """The system's errors for a file that can't exist: a link stands in the way, or the name is impossible."""
 
 
+_NO_NEW_FILE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM})
+
+
 def identity_of(found: os.stat_result) -> Identity:
     """Return device, inode, size, mtime and ctime."""
     return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
@@ -86,14 +89,35 @@ def read_file(root: Path, path: str, limit: int) -> bytes:
         return folder.read(name, limit)
 
 
-def replace_file(root: Path, path: str, data: bytes, mode: int | None = None) -> None:
+def replace_file(
+    root: Path, path: str, data: bytes, mode: int | None = None, *, durable: bool = True
+) -> None:
     """Replace a file by a new version, or create it and its folders; it is whole at every moment.
 
-    ``mode``: None leaves it to the umask. Raise OSError, and then the file has not changed.
+    ``mode``: None leaves it to the umask. ``durable`` as in ``Folder.replace``. Raise OSError, and then the
+    file has not changed.
     """
     *folders, name = path.split("/")
     with open_folder(root, folders, make=True) as folder:
-        folder.replace(name, data, mode=mode)
+        folder.replace(name, data, mode=mode, durable=durable)
+
+
+def replace_or_overwrite(root: Path, path: str, data: bytes) -> OSError | None:
+    """Replace a file as ``replace_file`` does, or write into it where no new file can be made.
+
+    Return why none can be made, as on a full disk: then somebody who reads at that moment may see a half
+    version. Raise OSError if that fails too.
+    """
+    try:
+        replace_file(root, path, data)
+    except OSError as error:
+        *folders, name = path.split("/")
+        if error.errno in _NO_NEW_FILE:
+            with open_folder(root, folders) as folder:
+                if folder.overwrite(name, data):
+                    return error
+        raise
+    return None
 
 
 def _stat(root: Path, path: str) -> os.stat_result:

@@ -39,6 +39,9 @@ _READ = (
 _UPDATE = (_READ & ~os.O_RDONLY) | os.O_RDWR | os.O_CREAT
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
+_BLOCK = 512
+"""Bytes of what ``st_blocks`` counts (stat(2)), whatever the file system's own blocks are."""
+
 _ALL = 0o777
 _PRIVATE = 0o700
 
@@ -190,8 +193,8 @@ class Folder:
             raise
         return descriptor
 
-    def create(self, name: str, data: bytes, mode: int | None = None) -> None:
-        """Write a new file; its content and mode are durable, its name only after ``sync``.
+    def create(self, name: str, data: bytes, mode: int | None = None, *, durable: bool = True) -> None:
+        """Write a new file; its content and mode are durable (unless told), its name only after ``sync``.
 
         ``mode``: the file has exactly this one, whatever the umask is.
         """
@@ -201,20 +204,30 @@ class Folder:
             file.flush()
             if mode is not None and os.name != "nt":
                 os.fchmod(descriptor, mode)
-            os.fsync(descriptor)
+            if durable:
+                os.fsync(descriptor)
 
-    def replace(self, name: str, data: bytes, staged: str | None = None, mode: int | None = None) -> None:
+    def replace(
+        self,
+        name: str,
+        data: bytes,
+        staged: str | None = None,
+        mode: int | None = None,
+        *,
+        durable: bool = True,
+    ) -> None:
         """Replace the file by a new version, or create it; it is whole at every moment, and durable.
 
         If it fails, nothing has changed. ``staged`` is the name of the new version while it is written;
-        ``mode`` as in ``create``.
+        ``mode`` as in ``create``. Not ``durable``: a power cut soon afterwards may leave the old version, or
+        an empty file.
         """
         # Syncthing and most other tools ignore names like this, so that no half version is synced.
         staged = staged or f"~syncthing~{name}.tmp"
         with suppress(FileNotFoundError):
             self.unlink(staged)
         try:
-            self.create(staged, data, mode)
+            self.create(staged, data, mode, durable=durable)
             os.replace(
                 self._at(staged), self._at(name), src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor
             )
@@ -222,7 +235,23 @@ class Folder:
             with suppress(OSError):
                 self.unlink(staged)
             raise self._explained(name, stat.S_IFREG, error) from error
-        self.sync()
+        if durable:
+            self.sync()
+
+    def overwrite(self, name: str, data: bytes) -> bool:
+        """Write into a file without another name, if its blocks on the disk suffice; return whether so."""
+        with suppress(FileNotFoundError):
+            self._check_regular(name, self.stat(name))
+            with os.fdopen(self.open_for_update(name), "r+b") as file:
+                found = os.fstat(file.fileno())
+                if found.st_nlink != 1 or len(data) > getattr(found, "st_blocks", 0) * _BLOCK:
+                    return False
+                file.write(data)
+                file.truncate()
+                file.flush()
+                os.fsync(file.fileno())
+            return True
+        return False
 
     def move(self, name: str, target: Folder, new_name: str) -> None:
         """Move a file or a folder, within a file system."""

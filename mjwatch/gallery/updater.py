@@ -6,13 +6,14 @@ import logging
 import os
 import sys
 import threading
+import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from mjwatch.errors import MjwatchError
+from mjwatch.errors import OutboxError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from mjwatch.gallery.gallery import Gallery
@@ -25,6 +26,9 @@ QUEUE = 256
 BATCH_SIZE = 16
 """Folders that are added at once."""
 
+PAUSE = 1.0
+"""Seconds between two additions of new folders, unless a whole batch waits: each writes a chunk again."""
+
 RETRY_DELAY = 60.0
 """Seconds until the thread tries again after the gallery could not be written."""
 
@@ -35,9 +39,22 @@ NICE_LEVEL = 10
 class GalleryUpdater:
     """One thread, "gallery". Any thread may call its methods, which return at once."""
 
-    def __init__(self, gallery: Gallery, *, repair_first: bool = True, retry: float = RETRY_DELAY) -> None:
-        """``repair_first``: scan the outbox for what an earlier run left out. ``retry`` in seconds."""
+    def __init__(
+        self,
+        gallery: Gallery,
+        *,
+        repair_first: bool = True,
+        pause: float = PAUSE,
+        retry: float = RETRY_DELAY,
+        tried: Callable[[OSError | OutboxError | None], None] = lambda error: None,
+    ) -> None:
+        """``repair_first``: scan for what an earlier run left out. ``pause`` and ``retry`` in seconds.
+
+        ``tried`` gets the error when the gallery can't be written, and None when it can again.
+        """
         self._gallery = gallery
+        self._pause = pause
+        self._tried = tried
         self._retry = retry
         self._changed = threading.Condition()
         self._published: deque[str] = deque()
@@ -47,7 +64,8 @@ class GalleryUpdater:
         # Only the thread itself uses what follows.
         self._backlog: deque[str] = deque()
         self._installed = self._needs_tidying = False
-        self._failing = False
+        self._obstacle: str | None = None
+        self._next_addition = 0.0
         self._thread = threading.Thread(target=self._run, name="gallery", daemon=True)
 
     def start(self) -> None:
@@ -81,20 +99,26 @@ class GalleryUpdater:
         while self._wait():
             try:
                 self._turn()
-            except (OSError, MjwatchError) as error:
+            except (OSError, OutboxError) as error:
                 self._fail(error)
             except Exception:  # the top of a thread: one error must not end the thread
                 log.exception("mjwatch could not update the gallery because of an unexpected error")
                 self._start_over_later()
             else:
-                self._failing = False
+                self._note(None)
 
     def _wait(self) -> bool:
         """Wait until there is something to do; return False if the thread must end."""
         with self._changed:
-            while not (self._published or self._stopping or self._needs_repair or self._has_backlog()):
-                self._changed.wait()
+            while not (self._stopping or self._needs_repair or self._has_backlog() or self._has_batch()):
+                left = self._next_addition - time.monotonic()
+                if self._published and left <= 0:
+                    break
+                self._changed.wait(left if self._published else None)
             return bool(self._published) or not self._stopping
+
+    def _has_batch(self) -> bool:
+        return len(self._published) >= BATCH_SIZE
 
     def _has_backlog(self) -> bool:
         return bool(self._backlog) or self._needs_tidying or not self._installed
@@ -112,6 +136,7 @@ class GalleryUpdater:
             needs_repair, self._needs_repair = self._needs_repair, self._needs_repair and bool(published)
         if published:
             self._gallery.add(published, thumbnails)
+            self._next_addition = time.monotonic() + self._pause
         elif needs_repair:
             self._backlog = deque(self._gallery.repair())
             self._needs_tidying = True
@@ -121,19 +146,26 @@ class GalleryUpdater:
             self._gallery.tidy()
             self._needs_tidying = False
 
-    def _fail(self, error: Exception) -> None:
-        """Log the first error, and repair the gallery in a while: nothing depends on it."""
-        if not self._failing:
-            log.warning("mjwatch can't write the gallery and tries again later: %s", error)
-        self._failing = True
+    def _fail(self, error: OSError | OutboxError) -> None:
+        """Note the error, and repair the gallery in a while: nothing depends on it."""
+        self._note(error)
         self._start_over_later()
+
+    def _note(self, error: OSError | OutboxError | None) -> None:
+        """Report whether the gallery can be written, if that has changed."""
+        obstacle = None if error is None else str(error)
+        if obstacle != self._obstacle:
+            self._obstacle = obstacle
+            log.info("the gallery %s", f"can't be written: {obstacle}" if error else "can be written again")
+            self._tried(error)
 
     def _start_over_later(self) -> None:
         with self._changed:
             self._needs_repair = True
             self._published.clear()
             self._thumbnails.clear()
-            self._changed.wait_for(lambda: self._stopping, self._retry)
+            # A folder that could be published shows that the disk has room again.
+            self._changed.wait_for(lambda: self._stopping or self._published, self._retry)
 
 
 def _lower_priority() -> None:

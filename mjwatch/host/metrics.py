@@ -7,13 +7,13 @@ All figures are gauges: what they count comes from the journal, which forgets ol
 from __future__ import annotations
 
 import logging
-import statistics
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mjwatch.filesystem.files import replace_file
 from mjwatch.host.platform import require_library
 from mjwatch.model import ENDED, PauseKind, State
+from mjwatch.trouble import TroubleKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -31,8 +31,6 @@ LONGEST_INTERVAL = 60.0
 
 _MODE = 0o644
 """The node exporter is another user, and in no group of the service."""
-
-_PARTS = {"gateway": "trouble", "inbox": "inbox_trouble", "journal": "journal_trouble"}
 
 
 def require_prometheus() -> None:
@@ -151,12 +149,14 @@ def _service(facts: Mapping[str, Any], now: float, *, up: bool) -> Iterator[_Fig
     yield _Figure(
         "last_sign_of_life_timestamp_seconds", "When this file was written, at least once a minute.", [(now,)]
     )
+    parts = {trouble["kind"] for trouble in facts["troubles"]}
+    parts |= {TroubleKind.INBOX} if TroubleKind.OWNER in parts else set()
     connected = up and facts["connected_since"] is not None
     yield _Figure("gateway_up", "Whether the connection to Discord's gateway is up.", [(int(connected),)])
     yield _Figure(
         "trouble",
         "Whether a part of the service is in trouble; `mjwatch status` has the reason.",
-        [(part, int(facts[key] is not None)) for part, key in _PARTS.items()],
+        [(kind, int(kind in parts)) for kind in TroubleKind if kind is not TroubleKind.OWNER],
         ("part",),
     )
     yield _Figure("disk_free_bytes", "Free space for mjwatch's user.", facts["disks"].items(), ("folder",))
@@ -208,6 +208,8 @@ def _jobs(facts: Mapping[str, Any]) -> Iterator[_Figure]:
 
 
 def _measures(phase: str, seconds: list[float]) -> Iterator[tuple[str, str, float]]:
+    import statistics  # it loads fractions, decimals and more, which a service without metrics does without
+
     if seconds:
         yield phase, "median", statistics.median(seconds)
         yield phase, "p90", sorted(seconds)[(len(seconds) * 9 - 1) // 10]

@@ -89,7 +89,11 @@ def require_library(module: str, package: str, setting: str) -> None:
 # ---- memory
 
 _M_MMAP_THRESHOLD = -3
+_M_ARENA_MAX = -8
 """mallopt(3)."""
+
+HEAPS = 2
+"""More heaps would let more threads of C code allocate at the same moment; Python's threads take turns."""
 
 LARGE_BLOCK = 1024 * 1024
 """Bytes; a larger block of memory is mapped separately, and so returned to the system when it is freed."""
@@ -101,7 +105,8 @@ def return_memory_early() -> bool:
     Return whether that is possible, which it is with glibc. It holds for the rest of this process: each large
     block of memory is mapped separately. glibc does so from 128 kB on, but raises that limit with each large
     block that is freed, up to 32 MB. Grids and pictures would then share heaps, one for each thread, which
-    hardly ever shrink: a service that needs 140 MB would grow to 330 MB.
+    hardly ever shrink: a service that needs 140 MB would grow to 330 MB. All threads share a few heaps:
+    with a heap for each of fifteen threads, pieces in use kept 15 MB more after 2,500 prompts.
     """
     if sys.platform != "linux":
         return False
@@ -111,7 +116,7 @@ def return_memory_early() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError):
         return False  # another C library, such as musl, which does not have this problem
-    return bool(mallopt(_M_MMAP_THRESHOLD, LARGE_BLOCK))
+    return bool(mallopt(_M_MMAP_THRESHOLD, LARGE_BLOCK)) and bool(mallopt(_M_ARENA_MAX, HEAPS))
 
 
 # ---- users

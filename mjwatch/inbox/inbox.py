@@ -25,6 +25,7 @@ from mjwatch.inbox.scanner import IgnoredFileLog, IgnoredFiles, InboxScan, Inbox
 from mjwatch.inbox.settling import Settling
 from mjwatch.inbox.watcher import ChangeHints, FolderWatcher
 from mjwatch.prompts.promptfile import MAX_BYTES
+from mjwatch.trouble import inbox_trouble
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from mjwatch.inbox.ownership import Ownership
     from mjwatch.inbox.pickup import InFlightStatus
     from mjwatch.inbox.settling import SettlingStatus
+    from mjwatch.trouble import Trouble
 
 log = logging.getLogger("mjwatch.inbox")
 
@@ -100,7 +102,7 @@ class Inbox:
         self._ignored_log = IgnoredFileLog()
         self._ignored = IgnoredFiles()
         self._scan = InboxScan()
-        self._trouble: str | None = None
+        self._trouble: Trouble | None = None
         self._next_scan = 0.0
         self._next_reread = 0.0
         self._next_retry: float | None = None
@@ -237,7 +239,7 @@ class Inbox:
         try:
             self._turn(hints, time.monotonic())
         except OSError as error:
-            self._set_trouble(f"the inbox {self._root} can't be read: {error.strerror}")
+            self._trouble = inbox_trouble(self._root, error)
             self._next_scan = time.monotonic() + min(SCAN_INTERVAL, self._interval)
         except (
             Exception
@@ -284,7 +286,7 @@ class Inbox:
         if reread:
             self._next_reread = now + FULL_SCAN_INTERVAL
         self._reported = None  # a full scan is reported even if it found nothing new
-        self._set_trouble(self._ownership.check(scan) if self._ownership is not None else None)
+        self._trouble = self._ownership.check(scan) if self._ownership is not None else None
         self._watcher.check(scan.folders, now)
         self._settling.set_least_quiet(REMOTE_SETTLE if self._watcher.remote is not None else 0.0)
         if self._trouble is None:
@@ -317,14 +319,6 @@ class Inbox:
             else:
                 self._scan.files[path] = identity
                 self._pickup.notice(path, identity, now)
-
-    def _set_trouble(self, trouble: str | None) -> None:
-        """Log what keeps mjwatch from taking anything when it comes and when it goes."""
-        if trouble is not None and trouble != self._trouble:
-            log.error("%s", trouble)
-        elif trouble is None and self._trouble is not None:
-            log.info("the inbox %s can be used again", self._root)
-        self._trouble = trouble
 
     def _report(self, settling: SettlingStatus, in_flight: InFlightStatus) -> None:
         ignored = IgnoredFiles()

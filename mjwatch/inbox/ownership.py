@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from mjwatch.errors import OwnerError
 from mjwatch.filesystem.files import folder_identity, read_file
 from mjwatch.filesystem.folder import open_folder
 from mjwatch.inbox.filenames import OWNER_FILE
+from mjwatch.trouble import Trouble, TroubleKind
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,18 +28,27 @@ log = logging.getLogger("mjwatch.inbox")
 _TEMPORARY = ".~mjwatch-owner.tmp"
 _LARGEST_MARKER = 4096
 
-NOT_MOUNTED = (
-    "the inbox {root} is empty and is not the same folder as before: is its disk mounted?"
-    " mjwatch takes nothing until the folder is back or a file lies in it"
+NOT_MOUNTED = Trouble(
+    TroubleKind.INBOX,
+    "the inbox {root} is empty and is not the same folder as before: is its disk mounted? Nothing is taken",
+    "mount it, or put a file into the new folder",
 )
-ANOTHER_JOURNAL = (
+OTHER_HOST = Trouble(
+    TroubleKind.OWNER,
+    "the inbox {root} now belongs to mjwatch on {host}; nothing is taken here",
+    "stop mjwatch there for good, then start it here with `mjwatch run --take-over`",
+)
+ANOTHER_JOURNAL = Trouble(
+    TroubleKind.OWNER,
     "the inbox {root} now belongs to another mjwatch on this machine, with another state folder; nothing is"
-    " taken here. Stop one of the two, then start the other again"
+    " taken here",
+    "stop one of the two, then start the other again",
 )
-UNKNOWN_FILES = (
-    "the inbox {root} keeps prompt files that this journal does not know, so nothing is taken. Remove the"
-    " files that have their pictures already, then stop mjwatch and start it with"
-    " `mjwatch run --accept-existing`"
+UNKNOWN_FILES = Trouble(
+    TroubleKind.INBOX,
+    "the inbox {root} keeps prompt files that this journal does not know, so nothing is taken",
+    "remove the files that have their pictures already, then stop mjwatch and start it with"
+    " `mjwatch run --accept-existing`",
 )
 
 
@@ -109,27 +119,28 @@ class Ownership:
             "stop it there for good, then `mjwatch run --take-over` here",
         )
 
-    def check(self, scan: InboxScan) -> str | None:
+    def check(self, scan: InboxScan) -> Trouble | None:
         """Return why nothing may be taken now, after a full scan of the inbox; None if all is in order."""
         found = owner_of(self._root)
         folder = folder_identity(self._root)
         if found is not None and not self._is_ours(found):
-            return (
-                f"the inbox {self._root} now belongs to mjwatch on {_name_of(found)}; nothing is taken here"
-            )
+            return self._trouble(OTHER_HOST, _name_of(found))
         if found is not None and folder == self._marked and found.journal not in ("", self._owner.journal):
-            return ANOTHER_JOURNAL.format(root=self._root)  # writing our marker over it would begin a fight
+            return self._trouble(ANOTHER_JOURNAL)  # writing our marker over it would begin a fight
         if found is None and scan.is_empty and (self._facts.known or self._folder) and folder != self._folder:
-            return NOT_MOUNTED.format(root=self._root)
+            return self._trouble(NOT_MOUNTED)
         self._folder = folder
         if not self._is_known and not self._knows_files(found, scan):
             if found is None:
                 self._write(_without_journal(self._owner))
-            return UNKNOWN_FILES.format(root=self._root)
+            return self._trouble(UNKNOWN_FILES)
         self._is_known = True
         if found == self._owner or self._write(self._owner):
             self._marked = folder
         return None
+
+    def _trouble(self, trouble: Trouble, host: str = "") -> Trouble:
+        return replace(trouble, sentence=trouble.sentence.format(root=self._root, host=host))
 
     def _knows_files(self, found: Owner | None, scan: InboxScan) -> bool:
         """Return whether this journal knows the files that are kept in the inbox, or there are none."""

@@ -9,17 +9,22 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from mjwatch.model import ENDED, ENDED_BY_CONNECTING, IN_FLIGHT, PauseKind, RefusalClass, State
+from mjwatch.model import ENDED, IN_FLIGHT, RefusalClass, State
+from mjwatch.trouble import resume_hint
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from mjwatch.model import CancelRequest, Job, Pause, Refusal
+    from mjwatch.trouble import Trouble
 
 
 # ---- why a job has no pictures
 
 IN_DOUBT = "it is not known whether Midjourney runs it, so it is not sent again"
+DOUBT_NOTE = "in doubt: "
+"""Stands before the cause of a doubt in a job's history."""
+
 IN_DOUBT_HINT = (
     "look into the channel; if its pictures come, they are published nevertheless. `mjwatch retry {id}` sends"
     " it again, `mjwatch cancel {id}` gives it up"
@@ -49,7 +54,7 @@ ADVICE: dict[RefusalClass | None, str] = {
 def reason(job: Job) -> tuple[str, str]:
     """Return why this job has no pictures, and the hint; both may be empty, as for a running job."""
     if job.state is State.IN_DOUBT:
-        return IN_DOUBT, IN_DOUBT_HINT.format(id=job.id)
+        return _doubt(job), IN_DOUBT_HINT.format(id=job.id)
     if job.refusal is not None:
         parts = (job.refusal.title, job.refusal.detail)
         return ": ".join(part for part in parts if part), advice(job.refusal)
@@ -63,6 +68,12 @@ def reason(job: Job) -> tuple[str, str]:
     if job.state in {State.FAILED, State.REJECTED} and job.history:
         return job.history[-1].text, ""
     return "", ""
+
+
+def _doubt(job: Job) -> str:
+    """Return why the job is in doubt, as far as its history says that, and what follows from that."""
+    causes = [entry.text for entry in job.history if entry.text.startswith(DOUBT_NOTE)]
+    return "; ".join([*(cause.removeprefix(DOUBT_NOTE) for cause in causes[-1:]), IN_DOUBT])
 
 
 def held_reason(job: Job, link: str) -> tuple[str, str]:
@@ -114,17 +125,6 @@ def wait_reason(job: Job, context: WaitContext) -> tuple[str, str]:
     if job.cancel_request is not None and context.trouble is None:
         return _wait_for_cancel(job.cancel_request, job.cancel_button is not None, context.now), ""
     return context.trouble or "", ""
-
-
-def resume_hint(pause: Pause) -> str:
-    """Return what a person does to end this pause. Keys and the configuration are read at the start only."""
-    if pause.kind is PauseKind.PERSON:
-        return "`mjwatch resume` continues"
-    if pause.kind in ENDED_BY_CONNECTING:
-        return "fix the cause, then restart the service: it resumes by itself"
-    if pause.kind is PauseKind.CONFIG:
-        return "fix the configuration, stop the service, and start it with `mjwatch run --resume`"
-    return "fix the cause, then run `mjwatch resume`"
 
 
 def _wait_for_cancel(request: CancelRequest, is_offered: bool, now: float) -> str:
@@ -195,44 +195,42 @@ def clock(time: float, now: float) -> str:
 class ServiceSummary:
     """The number of open jobs by state, and what prevents the service from sending them.
 
-    ``capped_until``: when the daily cap allows the next submission, as text. ``limit``: the text of the limit
-    for which nothing is sent. ``quiet``: what ``quiet_text`` returns.
+    ``troubles``: the worst first. ``capped_until``: when the daily cap allows the next submission, as text.
+    ``limit``: the text of the limit for which nothing is sent. ``quiet``: what ``quiet_text`` returns.
     """
 
     jobs: Mapping[State, int] = field(default_factory=dict)
     connected: bool = True
-    trouble: str | None = None
-    paused: Pause | None = None
-    journal_trouble: str | None = None
-    inbox_trouble: str | None = None
+    troubles: Sequence[Trouble] = ()
     capped_until: str | None = None
     limit: str | None = None
     quiet: str | None = None
 
 
 def sentence(summary: ServiceSummary) -> str:
-    """Return one line for a status display: what prevents sending, and how much there is to do."""
+    """Return one line for a status display: the worst trouble or what is waited for, and what is to do."""
     parts = [*_obstacles(summary), _work(summary.jobs)]
     text = "; ".join(part for part in parts if part) or "nothing to do"
     return f"{text[0].upper()}{text[1:]}."
 
 
 def _obstacles(summary: ServiceSummary) -> list[str]:
-    if summary.journal_trouble is not None:
-        return [f"{summary.journal_trouble}; nothing is sent meanwhile"]
-    inbox = [] if summary.inbox_trouble is None else [summary.inbox_trouble]
-    if summary.paused is not None:
-        return [f"paused: {summary.paused.reason}", resume_hint(summary.paused), *inbox]
+    if summary.troubles:
+        worst, *others = summary.troubles
+        more = f"{len(others)} more in `mjwatch status`" if others else ""
+        return [worst.sentence, worst.remedy, more]
     if not summary.connected:
-        trouble = f"no gateway: {summary.trouble}" if summary.trouble else "waiting for the gateway"
-        return [trouble, *inbox]
+        return ["waiting for the gateway"]
     if summary.limit is not None:
-        return [summary.limit, *inbox]
-    if summary.quiet and State.QUEUED in summary.jobs:
-        return [summary.quiet, *inbox]
-    if summary.capped_until and State.QUEUED in summary.jobs:
-        return [f"the daily cap is reached until {summary.capped_until}", *inbox]
-    return inbox
+        return [summary.limit]
+    is_queued = State.QUEUED in summary.jobs
+    if summary.quiet and is_queued:
+        return [summary.quiet]
+    return (
+        [f"the daily cap is reached until {summary.capped_until}"]
+        if summary.capped_until and is_queued
+        else []
+    )
 
 
 def _work(jobs: Mapping[State, int]) -> str:

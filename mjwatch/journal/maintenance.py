@@ -63,6 +63,12 @@ def _prune_jobs(db: sqlite3.Connection, path: Path, before: float) -> int:
             return pruned
         numbers = ",".join(str(int(row[0])) for row in rows)
         with transaction(db, path):
+            db.execute(
+                "INSERT OR IGNORE INTO pruned_results"
+                " SELECT COALESCE(NULLIF(result_message, ''), 'job ' || id), job_uuid FROM jobs"
+                f" WHERE number IN ({numbers}) AND {_IS_OLD} AND result_message IS NOT NULL",
+                {"before": before},
+            )
             cursor = db.execute(
                 f"DELETE FROM jobs WHERE number IN ({numbers}) AND {_IS_OLD}", {"before": before}
             )
@@ -108,7 +114,8 @@ _ROWS_OF_JOB = {
     "relatives": "SELECT id, state, parent FROM jobs"
     " WHERE parent=:job OR id=(SELECT parent FROM jobs WHERE id=:job)",
     # The position in the gateway's stream, but not what other people said in the channel.
-    "meta": "SELECT * FROM meta WHERE key IN ('paused', 'trouble', 'connected', 'gateway', 'newest')",
+    "meta": "SELECT * FROM meta WHERE key IN"
+    " ('paused', 'trouble', 'troubles', 'connected', 'gateway', 'newest')",
 }
 
 

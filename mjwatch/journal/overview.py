@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.jobs.limits import limit_facts
 from mjwatch.jobs.pacing import DAY, Pace, Throttle
-from mjwatch.jobs.status_text import resume_hint
+from mjwatch.trouble import Trouble, TroubleKind, pause_trouble, resume_hint, trouble_facts, worst_first
 
 if TYPE_CHECKING:
     from mjwatch.journal.reader import JournalReader
-    from mjwatch.model import Job
+    from mjwatch.model import Job, Pause
+
+MOST_WAITING = 10
+"""Queued jobs that are listed: the status travels to every machine that syncs the outbox."""
+
+_MOST_CHARACTERS = 200
 
 _CAN_BE_NULL = (
-    *("paused", "paused_kind", "mend", "capped_until", "quiet_until", "connected_since", "trouble"),
-    *("sending_limit", "reading_limit", "inbox_trouble", "journal_trouble", "left"),
+    *("paused", "paused_kind", "mend", "capped_until", "quiet_until", "connected_since"),
+    *("sending_limit", "reading_limit", "left"),
 )
 
 
@@ -30,21 +36,23 @@ def overview(
     """Return the facts that ``status --json`` shows. Raise JournalError.
 
     ``reader`` is None if there is no journal yet. ``jobs`` counts the open jobs by state; ``live`` lists
-    those that were sent before; times are in seconds since 1970. ``connected_since``: when the gateway
-    accepted us, if it is connected. ``quiet_until``: until when the time of the day holds prompts, as
-    ``Pace.quiet_until`` returns it. ``sending_limit``, ``reading_limit``: see ``limit_facts``. ``left``: the
-    files in the inbox that the daemon ignores, counted by reason, and some of them by name.
-    ``inbox_trouble``: why no file is accepted. ``held``: as ``held_results`` returns it; ``command``: how
-    this installation's mjwatch is started. ``journal_trouble`` is for the caller to set: what can't write
-    the journal can't store it there.
+    those that were sent before, ``waiting`` the first of the queued ones; times are in seconds since 1970.
+    ``connected_since``: when the gateway accepted us, if it is connected. ``quiet_until``: until when the
+    time of the day holds prompts, as ``Pace.quiet_until`` returns it. ``sending_limit``, ``reading_limit``:
+    see ``limit_facts``. ``left``: the files in the inbox that the daemon ignores, counted by reason, and some
+    of them by name. ``troubles`` and the like: see ``trouble_facts``; a trouble of the journal is for the
+    caller to add, because what can't be written can't be stored there. ``held``: as ``held_results`` returns
+    it; ``command``: how this installation's mjwatch is started.
     """
     if reader is None:
         return {
             "daemon": daemon,
             **dict.fromkeys(_CAN_BE_NULL),
+            **trouble_facts(()),
             "quiet_until": quiet_until,
             "jobs": {},
             "live": [],
+            "waiting": [],
             "held": [],
             "sent_in_24h": 0,
             "max_per_day": max_per_day,
@@ -59,16 +67,26 @@ def overview(
         "quiet_until": quiet_until,
         **limit_facts(reader.recall("limits"), now),
         "connected_since": reader.recall("connected") if daemon else None,
-        "trouble": reader.recall("trouble") if daemon else None,
-        "inbox_trouble": inbox["trouble"] if inbox and daemon else None,
-        "journal_trouble": None,
+        **trouble_facts(stored_troubles(reader, pause, daemon=daemon)),
         "left": {key: inbox[key] for key in ("counts", "some")} if inbox and inbox["counts"] else None,
         "jobs": {str(state): count for state, count in reader.open_counts().items()},
-        "live": [brief(job) for job in reader.live_jobs()],
+        "live": [brief(job) for job in reader.live_jobs() if not job.made_elsewhere],
+        "waiting": [_waiting(job) for job in reader.first_queued(MOST_WAITING)],
         "held": held_results(reader, command),
         "sent_in_24h": len(reader.attempts_since(now - DAY)),
         "max_per_day": max_per_day,
     }
+
+
+def stored_troubles(reader: JournalReader, pause: Pause | None, *, daemon: bool) -> list[Trouble]:
+    """Return the troubles, worst first; without a daemon there is none but the pause."""
+    stored = (reader.recall("troubles") or {"current": ()})["current"]
+    troubles = [Trouble.stored(value) for value in stored]
+    paused = [] if pause is None else [pause_trouble(pause)]
+    since = {trouble.identity: trouble.since for trouble in troubles}
+    paused = [replace(trouble, since=since.get(trouble.identity)) for trouble in paused]
+    others = [trouble for trouble in troubles if trouble.kind is not TroubleKind.PAUSED] if daemon else []
+    return worst_first([*paused, *others])
 
 
 def held_results(reader: JournalReader, command: str) -> list[dict[str, Any]]:
@@ -90,6 +108,18 @@ def held_results(reader: JournalReader, command: str) -> list[dict[str, Any]]:
 def capped_until(reader: JournalReader, max_per_day: int, now: float) -> float | None:
     """Return when the daily cap allows the next submission; None if the cap is not reached."""
     return Throttle(Pace(max_per_day=max_per_day), reader.attempts_since(now - DAY)).capped_until(now)
+
+
+def _waiting(job: Job) -> dict[str, Any]:
+    prompt = job.prompt
+    return {
+        "job": job.id,
+        "prompt": prompt.text[:_MOST_CHARACTERS],
+        "action": prompt.action,
+        "command": prompt.command,
+        "label": prompt.label,
+        "not_before": prompt.not_before,
+    }
 
 
 def brief(job: Job) -> dict[str, Any]:

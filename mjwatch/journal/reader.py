@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from mjwatch.errors import JournalError
 from mjwatch.jobs.intake import TakenBefore
-from mjwatch.jobs.limits import limit_facts
+from mjwatch.jobs.limits import limit_facts, probe_text
 from mjwatch.jobs.status_text import limit_text
 from mjwatch.journal.database import (
     DAMAGED,
@@ -40,6 +40,8 @@ JOURNAL_FILE = "journal.sqlite3"
 _FROM_JOBS = "FROM jobs WHERE open=1"
 _FROM_OPEN = "FROM jobs INDEXED BY jobs_open WHERE open=1"
 """Without the hint SQLite takes the index on all states and reads every job that is done."""
+
+_PRUNED_RESULT = "SELECT 1 FROM pruned_results WHERE message=? OR job_uuid=? LIMIT 1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +101,11 @@ class JournalReader:
         return None if found is None else Pause(found["reason"], PauseKind(found["kind"]))
 
     def sending_limit(self, now: float) -> str | None:
-        """Return why all prompts wait and until when, as text; None if no limit holds them."""
-        return limit_text(limit_facts(self.recall("limits"), now)["sending_limit"], now)
+        """Return why all prompts wait, as text: for a limit, or for its probe; None if none of them holds."""
+        stored = self.recall("limits")
+        text = limit_text(limit_facts(stored, now)["sending_limit"], now)
+        probe = stored["sending"]["probe"] if stored else None
+        return probe_text(probe) if text is None and probe is not None else text
 
     def answer_of(self, request_id: int) -> str | None:
         """Return the stored answer to a request, or None while there is none."""
@@ -227,6 +232,19 @@ class JournalReader:
                 return str(row[0])
         return None
 
+    def has_result(self, message_id: str | None, job_uuid: str | None) -> bool:
+        """Return whether a job has this result, or had it before it was pruned."""
+        if self.owner_of(job_uuid=job_uuid, message_id=message_id) is not None:
+            return True
+        return self._one(_PRUNED_RESULT, message_id, job_uuid) is not None
+
+    def made_elsewhere(self, state: State) -> int:
+        """Return how many jobs in this state were made elsewhere and only fetched."""
+        row = self._one(
+            "SELECT COUNT(*) FROM jobs WHERE state=? AND attempts=0 AND result_message NOT NULL", state
+        )
+        return 0 if row is None else int(row[0])
+
     def file_of(self, job_id: str) -> TakenFile | None:
         """Return the prompt file that a job came from, byte for byte, or None."""
         row = self._one(
@@ -279,6 +297,11 @@ class JournalReader:
         rows = self._all("SELECT at FROM attempts WHERE at>? AND counts=1 ORDER BY at", time)
         return [float(row[0]) for row in rows]
 
+    def last_attempts(self, count: int) -> list[float]:
+        """Return the times of the last attempts that were or may be executed, oldest first."""
+        rows = self._all("SELECT at FROM attempts WHERE counts=1 ORDER BY at DESC LIMIT ?", count)
+        return [float(row[0]) for row in reversed(rows)]
+
     def listed(self, state: State | None, limit: int) -> list[Job]:
         """Return jobs, the newest first; ``state``: only those in this state."""
         where = "WHERE state=?" if state else ""
@@ -312,6 +335,12 @@ class JournalReader:
             else:
                 low = row[0] + 1
         return int(low)
+
+    def first_queued(self, limit: int) -> list[Job]:
+        """Return up to ``limit`` queued jobs: those of higher priority first, then in order of arrival."""
+        return self._jobs(
+            f"SELECT body {_FROM_OPEN} AND state='queued' ORDER BY priority DESC, number LIMIT ?", limit
+        )
 
     def open_counts(self) -> dict[State, int]:
         """Return the number of open jobs by state."""

@@ -15,6 +15,7 @@ from mjwatch.filesystem.permissions import group_command, group_id, pass_on_grou
 from mjwatch.filesystem.safe_names import safe_file_name, safe_name
 from mjwatch.outbox.manifest import FILE_NAME, LARGEST_MANIFEST, iso
 from mjwatch.prompts.filenames import without_ready_marker
+from mjwatch.trouble import outbox_trouble
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from mjwatch.filesystem.folder import Folder
     from mjwatch.model import Job
+    from mjwatch.trouble import Trouble
 
 log = logging.getLogger("mjwatch.outbox")
 
@@ -89,6 +91,13 @@ class Outbox:
         if parents and parents[0].casefold() in _RESERVED:
             parents[0] += "_"
         return PurePosixPath(*([FAILED] if failed else []), *parents, f"{stem_of(job)}-{job.id}")
+
+    def trouble(self, error: OutboxError, relative: PurePosixPath) -> Trouble:
+        """Return what an error means for the outbox as a whole, after this folder could not be published."""
+        folder = self._root / relative.parent
+        while folder != self._root and not folder.exists():
+            folder = folder.parent
+        return outbox_trouble(error, self._root, folder)
 
     def give_to(self, name: str) -> None:
         """Let the outbox have this group, and pass it on; log what a person must do if this user may not.

@@ -8,9 +8,10 @@ import threading
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from mjwatch.errors import MjwatchError
-from mjwatch.filesystem.files import read_file, replace_file
+from mjwatch.errors import MjwatchError, OutboxError
+from mjwatch.filesystem.files import read_file, replace_or_overwrite
 from mjwatch.outbox.manifest import iso
+from mjwatch.trouble import Trouble, TroubleKind, trouble_facts, worst_first
 from mjwatch.version import __version__
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ LONGEST_WAIT = 60.0
 _LARGEST = 16 * 1024 * 1024
 """Bytes; a thousand jobs in flight take less than one MiB."""
 
-_TIMES = ("capped_until", "quiet_until", "connected_since", "accepted", "until")
+_TIMES = ("capped_until", "quiet_until", "connected_since", "accepted", "until", "since", "not_before")
 _VOLATILE_KEYS = ("percent",)
 """Keys that change all the time and don't cause a new version alone."""
 
@@ -48,6 +49,25 @@ def read_status(outbox: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) and found.get("schema") == SCHEMA else {}
+
+
+def with_journal_trouble(facts: Mapping[str, Any], status: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the facts on troubles with those of the journal from ``status``, where the journal can't say it.
+
+    ``facts``: those of ``mjwatch status --json``, with times in seconds since 1970.
+    """
+    known = [Trouble.stored(trouble) for trouble in facts["troubles"]]
+    try:
+        found = [_trouble_of(trouble) for trouble in status["troubles"]]
+    except (KeyError, TypeError, ValueError, OverflowError, OSError):
+        found = []  # another version's, or somebody else has changed it
+    of_journal = [trouble for trouble in found if trouble.kind is TroubleKind.JOURNAL]
+    return trouble_facts(worst_first([*of_journal, *known]))
+
+
+def _trouble_of(shown: Mapping[str, Any]) -> Trouble:
+    since = datetime.fromisoformat(shown["since"]).timestamp()
+    return Trouble(TroubleKind(shown["kind"]), str(shown["sentence"]), str(shown["remedy"]), since)
 
 
 def last_sign_of_life(status: Mapping[str, Any], journal_written: float | None) -> float | None:
@@ -69,6 +89,7 @@ class StatusFile:
     """One thread, "status", that writes the file when something in it has changed, and at each heartbeat.
 
     ``collect`` returns the facts, those of ``mjwatch status --json``; ``also`` gets each version written.
+    ``tried`` gets the error when the outbox can't be written, and None when it can again.
     """
 
     def __init__(
@@ -77,6 +98,7 @@ class StatusFile:
         collect: Callable[[], Mapping[str, Any]],
         clock: Callable[[], float],
         also: Callable[[dict[str, Any]], None] = lambda status: None,
+        tried: Callable[[OSError | OutboxError | None], None] = lambda error: None,
         interval: float = INTERVAL,
         heartbeat: float = 0.0,
     ) -> None:
@@ -86,6 +108,9 @@ class StatusFile:
         self._collect = collect
         self._clock = clock
         self._also = also
+        self._tried = tried
+        self._error: OSError | None = None
+        self._obstacle: str | None = None
         self._interval = interval
         self._heartbeat = heartbeat
         self._changed = threading.Event()
@@ -138,8 +163,11 @@ class StatusFile:
     def _write_safely(self, *, running: bool) -> None:
         """Write the file; log an error once and try again later, because nothing depends on the file."""
         try:
-            self._write(running=running)
-        except (OSError, MjwatchError) as error:
+            self._note_obstacle(self._write(running=running))
+        except (OSError, OutboxError) as error:
+            self._note_obstacle(error)
+            self._failing = True
+        except MjwatchError as error:
             if not self._failing:
                 log.warning("%s can't be written: %s", self._path, error)
             self._failing = True
@@ -150,11 +178,22 @@ class StatusFile:
         else:
             self._failing = False
 
-    def _write(self, *, running: bool) -> None:
+    def _note_obstacle(self, error: OSError | OutboxError | None) -> None:
+        """Report whether the outbox can be written, if that has changed."""
+        obstacle = None if error is None else str(error)
+        if obstacle != self._obstacle:
+            self._obstacle = obstacle
+            log.info(
+                "%s %s", self._path, f"can't be written: {obstacle}" if error else "can be written again"
+            )
+            self._tried(error)
+
+    def _write(self, *, running: bool) -> OSError | None:
+        """Write the file if it is due. Return why the outbox can't be used though this file was written."""
         facts = {"service": "running" if running else "stopped", **_shown(self._collect())}
         content = json.dumps(_without_volatile(facts), sort_keys=True)
         if content == self._written and not self._is_due():
-            return
+            return self._error
         now = self._clock()
         expected_by = iso(now + self._heartbeat) if running and self._heartbeat else None
         status = {
@@ -165,9 +204,10 @@ class StatusFile:
             **facts,
         }
         text = json.dumps(status, ensure_ascii=False, indent=2) + "\n"
-        replace_file(self._outbox, FILE_NAME, text.encode("utf-8", "replace"))
+        self._error = replace_or_overwrite(self._outbox, FILE_NAME, text.encode("utf-8", "replace"))
         self._written, self._written_at = content, now
         self._also(status)
+        return self._error
 
 
 def _shown(facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -75,6 +75,11 @@ class OutboxSettings:
         flag(),
         "Maintain a gallery of all jobs in the outbox: index.html, for a browser, on any machine.",
     )
+    collect_by_hand: bool = setting(
+        False,
+        flag(),
+        "Publish also what you start by hand in the channel while the service runs, under _channel/.",
+    )
     heartbeat: int = setting(
         5,
         whole(0, 1440),
@@ -211,9 +216,10 @@ class NotifySettings:
     )
     attach: bool = setting(False, flag(), "Send a done job's first picture through Apprise, too.")
     on: tuple[str, ...] = setting(
-        ("done", "failed", "needs_person"),
-        some_of("done", "failed", "needs_person"),
-        "When to notify: pictures are ready; a job has failed; mjwatch waits for a person.",
+        ("done", "failed", "needs_person", "trouble", "resolved"),
+        some_of("done", "failed", "needs_person", "trouble", "resolved"),
+        "When to notify: pictures are ready; a job has failed; mjwatch waits for a person; something is"
+        " wrong, such as a full disk; that is over.",
     )
 
 

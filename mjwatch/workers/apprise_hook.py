@@ -33,6 +33,8 @@ _TITLES = {
     Notification.DONE: ("mjwatch: done", "success"),
     Notification.FAILED: ("mjwatch: failed", "failure"),
     Notification.NEEDS_PERSON: ("mjwatch needs you", "warning"),
+    Notification.TROUBLE: ("mjwatch: trouble", "warning"),
+    Notification.RESOLVED: ("mjwatch: resolved", "success"),
     Notification.TEST: ("mjwatch: a test", "info"),
 }
 """Each event's title, and its kind in Apprise's words."""
@@ -123,7 +125,10 @@ class AppriseDelivery:
 
 def _body(notification: SendNotification) -> str:
     job = notification.job
-    lines = [notification.reason, *(_about(job) if job else ())]
+    trouble = notification.trouble
+    is_over = notification.news is Notification.RESOLVED
+    remedy = trouble.remedy if trouble and not is_over else ""
+    lines = [notification.reason, remedy, *(_about(job) if job else ())]
     text = "\n".join(line for line in lines if line) or "This is a test."
     return text.encode("utf-8", "replace").decode()
 

@@ -225,7 +225,8 @@ def notifier_of(config: Config, keys: Keys) -> Notifier:
 
 def payload(notification: SendNotification) -> dict[str, Any]:
     """Return the JSON for the web address: ``folder`` relative to the outbox, ``at`` as in the manifest."""
-    job = notification.job
+    job, trouble = notification.job, notification.trouble
+    remedy = trouble.remedy if trouble and notification.news is not Notification.RESOLVED else ""
     return {
         "event": str(notification.news),
         "job": job.id if job else None,
@@ -233,6 +234,8 @@ def payload(notification: SendNotification) -> dict[str, Any]:
         "prompt": job.prompt.text if job else None,
         "folder": job.folder if job else None,
         "reason": notification.reason or None,
+        "trouble": str(trouble.kind) if trouble else None,
+        "remedy": remedy or None,
         "at": iso(notification.at),
         "version": __version__,
     }
@@ -249,6 +252,8 @@ def _environment(notification: SendNotification, outbox: Path) -> dict[str, str]
         "MJWATCH_PROMPT": _plain(facts["prompt"] or ""),
         "MJWATCH_FOLDER": folder,
         "MJWATCH_REASON": _plain(facts["reason"] or ""),
+        "MJWATCH_TROUBLE": facts["trouble"] or "",
+        "MJWATCH_REMEDY": _plain(facts["remedy"] or ""),
         "MJWATCH_MANIFEST": os.path.join(folder, FILE_NAME) if folder else "",  # noqa: PTH118
     }
 

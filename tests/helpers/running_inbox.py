@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mjwatch.inbox.ownership import Ownership
+    from mjwatch.trouble import Trouble
 
 HANG = deadline(20.0)
 """Seconds after which a test counts as hanging."""
@@ -40,6 +41,13 @@ class Running:
             event = self.events.get(timeout=HANG)
             if isinstance(event, FileSettled):
                 return event
+
+    def trouble(self) -> Trouble:
+        """Return the next trouble."""
+        while True:
+            event = self.events.get(timeout=HANG)
+            if isinstance(event, InboxScanned) and event.trouble is not None:
+                return event.trouble
 
     def settled_names(self, count: int) -> list[str]:
         return sorted(self.settled().path for _ in range(count))

@@ -137,7 +137,7 @@ def test_with_a_wrong_token_the_service_stays_up_paused_and_reports_why(stage: S
     (stage.folder / "keys" / TOKEN).write_text("aaaa.bbbb.cccc\n")
     assert "does not accept the token" in stage.run("check").stdout
     daemon = stage.start()
-    wait_until(lambda: "paused, nothing more is sent" in stage.log, "the pause")
+    wait_until(lambda: "sending is paused: " in stage.log, "the pause")
     done = stage.run("submit", "a cat", "--wait")
     assert done.returncode == 4
     assert "does not accept the token" in done.stderr.splitlines()[-1]

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mjwatch.outbox.publisher import STAGING
+from mjwatch.outbox.status_file import read_status
 from tests.helpers.timeouts import slowed
 from tests.scenarios.disks import FILLER, small_disk
 from tests.scenarios.stage import HANG, Stage, open_stage, wait_until
@@ -89,7 +90,14 @@ def test_a_full_outbox_has_no_partial_folders_and_gets_all_folders_once_there_is
         time.sleep(RETRY_TIME)
         assert job_files(stage) == []
         assert set(jobs(stage).values()) == {"collecting"}
+        sentence = f"the outbox {stage.outbox} can't be written: its disk is full"
+        assert stage.log.count(f"WARNING {sentence}; ") == 1
+        assert json.loads(stage.run("status", "--json").stdout)["trouble"] == sentence
+        # It is written into its own blocks, as no others are left.
+        wait_until(lambda: read_status(stage.outbox).get("trouble") == sentence, "status.json")
         disk.free_space()
+        wait_for_log(stage, "resolved after ")
+        assert stage.log.count(sentence) == 2
         check_all_done(stage, daemon, 2)
 
 
@@ -156,9 +164,10 @@ def test_nothing_is_sent_or_taken_while_the_disk_of_the_journal_is_full(tmp_path
         assert len(stage.simulator_state()["posts"]) == 1
         assert stage.manifests() == []
         assert (stage.inbox / "owl.ready.txt").exists()
-        assert stage.log.count("disk is full (make room on its disk); nothing is sent meanwhile") == 1
+        sentence = "disk is full; nothing is sent and no file is taken"
+        assert stage.log.count(f"{sentence}; make room on its disk") == 1
         disk.free_space()
-        wait_for_log(stage, "the journal can be written again")
+        wait_for_log(stage, "resolved after ")
         check_all_done(stage, daemon, 3)
         assert stage.leftovers() == []
 
@@ -215,13 +224,13 @@ def test_an_inbox_that_is_removed_and_created_again_is_used_again(tmp_path: Path
     with open_stage(tmp_path / "w", "--seconds-per-job", "0.2") as stage:
         daemon = start_ready(stage)
         removed = stage.inbox.rename(stage.folder / "removed")  # at once: the daemon may be writing there
-        wait_for_log(stage, "can't be read: No such file or directory")
+        wait_for_log(stage, "can't be read, so nothing is taken: the folder is missing")
         shutil.rmtree(removed)
         time.sleep(RETRY_TIME / 3)
         stage.drop("cat.ready.txt", "a cat\n")
-        wait_for_log(stage, "can be used again")
+        wait_for_log(stage, "resolved after ")
         check_all_done(stage, daemon, 1)
-        assert stage.log.count("can't be read") == 1
+        assert stage.log.count("can't be read") == 2  # when it began, and when it was resolved
 
 
 def test_nothing_is_sent_while_the_journal_is_moved_away(tmp_path: Path) -> None:

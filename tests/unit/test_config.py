@@ -248,7 +248,7 @@ def test_a_proxys_password_is_never_shown(tmp_path: Path) -> None:
 def test_nobody_is_notified_by_default(tmp_path: Path) -> None:
     notify = load(tmp_path, "").notify
     assert (notify.exec, notify.webhook) == ((), "")
-    assert notify.on == ("done", "failed", "needs_person")
+    assert notify.on == ("done", "failed", "needs_person", "trouble", "resolved")
 
 
 @pytest.mark.parametrize(

@@ -33,13 +33,14 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("pictures", "filesystem"),
     ("config",),
     ("settings", "effects", "events"),
+    ("trouble",),
     ("errors",),
     ("model", "version"),
 )
 """From the top: a package or module imports from itself and from the layers below it."""
 
 PURE = (
-    *("jobs", "midjourney", "prompts", "model", "events", "effects", "errors"),
+    *("jobs", "midjourney", "prompts", "model", "events", "effects", "errors", "trouble"),
     *("discord.protocol", "discord.session", "discord.stream_position", "discord.payloads"),
     *("discord.timing", "discord.http_errors", "discord.allowed_hosts", "discord.json_values"),
     *("inbox.settling", "inbox.filenames", "gallery.entry"),

@@ -142,7 +142,7 @@ def service_line(facts: Mapping[str, Any], *, here: bool, now: float) -> str:
     if facts["paused"] is not None:
         return f"PAUSED, :resume continues: {plain(facts['paused'])}"
     if facts["trouble"] is not None:
-        return f"Discord can't be used: {plain(facts['trouble'])}"
+        return plain(facts["trouble"])
     if (limit := limit_text(facts["sending_limit"], now)) is not None:
         return plain(limit)
     jobs = facts["jobs"]

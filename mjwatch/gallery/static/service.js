@@ -66,17 +66,36 @@ function wordOf(status) {
 function heldWord(status) {
   if (status.paused) return ["Paused"];
   if (status.sending_limit) return ["Waiting for a limit"];
-  return waitsForHours(status) ? ["Waiting for its hours"] : [];
+  if (waitsForHours(status)) return ["Waiting for its hours"];
+  return (status.troubles ?? []).slice(0, 1).map(titleOfTrouble);
+}
+
+const TROUBLES = {
+  journal: "Journal problem",
+  paused: "Paused",
+  owner: "Inbox problem",
+  inbox: "Inbox problem",
+  outbox: "Outbox problem",
+  gateway: "Not connected",
+  limit: "Waiting for a limit",
+  download: "Download problem",
+  clock: "Wrong clock",
+};
+
+const titleOfTrouble = ({ kind }) => TROUBLES[kind] ?? "Problem";
+
+/** Return a trouble as a title and lines: what is wrong and since when, and what to do. */
+function linesOfTrouble(trouble) {
+  const at = Date.parse(trouble.since ?? "");
+  const since = at ? ` (since ${wholeFormat.format(at)})` : "";
+  return [titleOfTrouble(trouble), `${trouble.sentence}${since}`, trouble.remedy];
 }
 
 /** Return what a person must attend to, and how to fix it; null if there is nothing. */
 function alertOf(status) {
   const parts = [
     ["No sign of life", lostText(status)],
-    ["Paused", status.paused, status.mend],
-    ["Not connected", status.paused ? null : status.trouble],
-    ["Inbox problem", status.inbox_trouble],
-    ["Journal problem", status.journal_trouble],
+    ...(status.troubles ?? []).map(linesOfTrouble),
   ].filter(([, why]) => why);
   const alerts = parts.flatMap(([title, ...lines]) => [el("h2", {}, title), ...present(lines).map((line) => el("p", {}, withMarks(sentence(line))))]);
   alerts.push(...(status.held ?? []).flatMap(heldResult));
@@ -107,7 +126,7 @@ function detailsOfService(status) {
   rows.push(...leftInInbox(status.left));
   rows.push(["As of", wholeFormat.format(Date.parse(status.at))]);
   const nothing = status.service === "running" ? "No job is running." : "mjwatch is not running. Queued jobs are kept.";
-  return [live.length ? el("ul", { class: "live" }, live) : el("p", {}, nothing), ...list(rows)];
+  return [live.length ? el("ul", { class: "live" }, live) : el("p", {}, nothing), ...waitingJobs(status), ...list(rows)];
 }
 
 /** Return a row for each reason why files are left in the inbox, with the first few names. */
@@ -117,6 +136,19 @@ function leftInInbox(left) {
     const more = count > names.length ? ` and ${count - names.length} more` : "";
     return ["Left in the inbox", `${names.join(", ")}${more}: ${why}`];
   });
+}
+
+/** Return a list of the queued jobs that the status names, and how many more there are. */
+function waitingJobs(status) {
+  const jobs = status.waiting ?? [];
+  if (!jobs.length) return [];
+  const more = queuedJobs(status) - jobs.length;
+  const lines = jobs.map((job) => {
+    const until = Date.parse(job.not_before ?? "") > Date.now() ? ` not before ${wholeFormat.format(Date.parse(job.not_before))}` : "";
+    return el("li", {}, el("b", {}, (job.action ?? "") + until), ` ${shortened(job.prompt, 90) || job.command}`);
+  });
+  if (more > 0) lines.push(el("li", { class: "hint" }, `and ${more.toLocaleString()} more`));
+  return [el("h2", { class: "waits" }, "Queued"), el("ul", { class: "live" }, lines)];
 }
 
 function liveJob(job) {

@@ -84,7 +84,7 @@ def test_status_shows_what_runs_what_waits_and_ends_with_four_where_a_person_is_
     journal(paused={"reason": "Discord asks for a captcha", "kind": "account"})
     result = mjwatch("status")
     assert result.code == 4
-    assert "paused   Discord asks for a captcha" in result.out
+    assert "trouble  sending is paused: Discord asks for a captcha" in result.out
     assert json.loads(mjwatch("status", "--json").out)["paused"] == "Discord asks for a captcha"
 
 

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from contextlib import closing
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,6 +24,7 @@ from mjwatch.host.lock import daemon_lock
 from mjwatch.journal.reader import TakenFile
 from mjwatch.journal.writer import Journal
 from mjwatch.model import State
+from mjwatch.trouble import Trouble, TroubleKind
 from tests.helpers.message_shapes import a_job
 from tests.helpers.timeouts import deadline
 
@@ -40,6 +42,7 @@ FACTS: dict[str, Any] = {
     "mend": None,
     "connected_since": None,
     "trouble": None,
+    "troubles": [],
     "jobs": {"queued": 31, "running": 2, "in_doubt": 1},
     "sent_in_24h": 47,
     "max_per_day": 200,
@@ -114,25 +117,31 @@ def test_the_picture_in_a_small_terminal() -> None:
     ]
 
 
+def trouble(kind: TroubleKind, sentence: str, remedy: str = "", since: float | None = 0.0) -> dict[str, Any]:
+    """Return a trouble as the facts have it; by default it began at the last midnight."""
+    midnight = datetime.now().astimezone().replace(hour=0, minute=0, second=0).timestamp()
+    return Trouble(kind, sentence, remedy, None if since is None else midnight).to_store()
+
+
 def test_the_picture_in_a_larger_terminal_says_what_is_in_the_way() -> None:
     paused = {
-        "paused": "Discord asks for a captcha",
-        "mend": "fix the cause, then run `mjwatch resume`",
-        "trouble": "no network",
+        "troubles": [
+            trouble(TroubleKind.JOURNAL, "the journal can't be used: disk is full", "make room"),
+            trouble(TroubleKind.PAUSED, "sending is paused: Discord asks for a captcha", "", None),
+            trouble(TroubleKind.GATEWAY, "Discord can't be used: no network"),
+        ],
         "capped_until": 4_000_000_000.0,
         "sending_limit": {"why": "a rate limit", "until": 4_000_000_000.0, "scope": "global"},
         "reading_limit": {"why": "a rate limit", "until": 4_000_000_000.0, "scope": "route"},
-        "inbox_trouble": "the inbox belongs to the host attic",
-        "journal_trouble": "the journal can't be used: disk is full",
         "left": None,
     }
     shown = text_of(FACTS | paused | {"live": LIVE[:1], "max_per_day": 0}, 120, 40)
     assert [re.sub(r"(at|until) 20[-0-9]* [0-9]+:[0-9]+", r"\1 …", line) for line in shown] == [
-        "daemon   runs; Discord can't be used: no network",
-        "paused   Discord asks for a captcha",
-        "         fix the cause, then run `mjwatch resume`",
-        "journal  the journal can't be used: disk is full",
-        "         nothing is sent meanwhile",
+        "daemon   runs, not connected",
+        "trouble  the journal can't be used: disk is full (since\u00a000:00)",
+        "         make room",
+        "trouble  sending is paused: Discord asks for a captcha",
+        "trouble  Discord can't be used: no network (since\u00a000:00)",
         "limit    nothing is sent until …: a rate limit",
         "limit    the channel's history is not read until …: a rate limit",
         "jobs     31 queued, 2 running, 1 in_doubt",
@@ -140,7 +149,6 @@ def test_the_picture_in_a_larger_terminal_says_what_is_in_the_way() -> None:
         "sent     47 in the last 24 hours (no cap); the next job may be sent at …",
         "pace     2 of 3 at Midjourney, 4 to 8 s between submissions",
         "inbox    /home/sam/mjwatch/inbox (2 prompt files wait)",
-        "         the inbox belongs to the host attic",
         "outbox   /home/sam/mjwatch/outbox",
         "",
         "job00001  running     ━━━━━━━━━              46%  [b]prompt 1[/b] 漢字の猫, "

@@ -17,6 +17,7 @@ from mjwatch.journal.overview import overview
 from mjwatch.midjourney.matching.matcher import __doc__ as matching_doc
 from mjwatch.model import Prompt, RefusalClass
 from mjwatch.outbox.manifest import OutboxChannel, PictureFile, build_manifest, dump_manifest
+from mjwatch.trouble import TroubleKind
 from tests.helpers.job_factory import made_job
 
 if TYPE_CHECKING:
@@ -277,3 +278,8 @@ def test_the_page_on_the_status_file_names_every_key() -> None:
     assert {
         key for row in re.findall(r"^\| (`[^|]+) \|", page, re.M) for key in re.findall(r"`(\w+)`", row)
     } == known
+
+
+def test_the_page_on_the_status_file_names_every_kind_of_trouble() -> None:
+    page = _text("docs/reference/status.md")
+    assert re.findall(r"^- `(\w+)`:", page, re.MULTILINE) == list(TroubleKind)

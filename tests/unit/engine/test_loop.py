@@ -82,6 +82,7 @@ class EngineHarness:
         self.engine.stopping = False
         self.engine.run()
         self.engine._turn_safely()  # what time brings after the last event
+        self.engine.service.report()
         return self.effects[before:]
 
     def online(self) -> None:
@@ -397,6 +398,28 @@ def test_a_lost_session_is_forgotten_before_the_next_one_begins(harness: EngineH
     again.engine.load()
     assert again.engine._channel.stream.resume_state() is None
     assert again.engine._channel.stream.user_id == ME
+
+
+def test_a_session_counts_as_stored_until_its_loss_is_committed(
+    harness: EngineHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def is_stored() -> bool:
+        return harness.engine.service.is_session_stored
+
+    assert not is_stored()
+    harness.online()
+    lost = ev.GatewayDown("op 9", 1.0, session_lost=True)
+    with monkeypatch.context() as broken:
+        broken.setattr(harness.journal, "remember", raise_journal_error)
+        with pytest.raises(JournalError):
+            harness.engine._handle(lost)
+    assert is_stored()
+    harness.engine._handle(lost)
+    assert not is_stored()
+
+
+def raise_journal_error(*_: object) -> None:
+    raise JournalError("the disk is full")
 
 
 def test_an_outcome_of_an_attempt_that_is_over_changes_nothing(harness: EngineHarness) -> None:
@@ -863,7 +886,8 @@ def test_a_person_is_not_notified_of_what_they_have_cancelled(harness: EngineHar
 def test_a_pause_is_notified_once_also_over_restarts_and_again_after_a_resume(harness: EngineHarness) -> None:
     harness.feed(ev.HistoryReadFailed("refused", CAPTCHA))
     harness.feed(ev.HistoryReadFailed("refused", CAPTCHA))
-    assert news(harness) == [(ef.Notification.NEEDS_PERSON, "Discord wants a captcha solved")]
+    sentence = "sending is paused: Discord wants a captcha solved"
+    assert news(harness) == [(ef.Notification.NEEDS_PERSON, sentence)]
     again = EngineHarness(harness.journal, first_nonce=9)
     again.engine.load()
     again.feed(ev.InboxScanned(0))
@@ -872,7 +896,7 @@ def test_a_pause_is_notified_once_also_over_restarts_and_again_after_a_resume(ha
     again.engine.service.resume()
     again.feed(ev.InboxScanned(0))
     again.feed(ev.HistoryReadFailed("refused", CAPTCHA))
-    assert news(again) == [(ef.Notification.NEEDS_PERSON, "Discord wants a captcha solved")]
+    assert news(again) == [(ef.Notification.RESOLVED, sentence), (ef.Notification.NEEDS_PERSON, sentence)]
 
 
 def test_a_pause_that_ends_the_loop_is_notified_before_it_ends(harness: EngineHarness) -> None:
@@ -887,10 +911,14 @@ def test_nothing_is_notified_that_the_journal_does_not_know(
     harness.online()
     fails_for(harness, monkeypatch, "told")
     harness.feed(ev.HistoryReadFailed("refused", CAPTCHA))
-    assert news(harness) == []
+    kinds = [kind for kind, _ in news(harness)]
+    assert kinds == [
+        ef.Notification.TROUBLE,
+        ef.Notification.RESOLVED,
+    ]  # of the journal, which can store the rest
     monkeypatch.undo()
     harness.feed(ev.InboxScanned(0))
-    assert len(news(harness)) == 1
+    assert [kind for kind, _ in news(harness)][2:] == [ef.Notification.NEEDS_PERSON]
 
 
 def fails_for(harness: EngineHarness, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
@@ -941,13 +969,13 @@ def test_a_full_disk_is_logged_from_time_to_time_and_not_at_every_try(
         harness.now += 5.0
         harness.feed(ev.InboxScanned(0))
     assert len(harness.submits()) == 1
-    assert caplog.text.count("disk is full") == 2
-    assert "nothing is sent meanwhile" in caplog.text
+    sentence = "the journal can't be used: database or disk is full; nothing is sent and no file is taken"
+    assert caplog.text.count(sentence) == 1
     monkeypatch.undo()
     harness.now += 5.0
     harness.feed(ev.InboxScanned(0))
     assert len(harness.submits()) == 2
-    assert caplog.text.count("the journal can be written again") == 1
+    assert caplog.text.count(f"resolved after 900 s: {sentence}") == 1
 
 
 def test_a_drain_does_not_end_while_a_file_that_was_handed_over_may_be_deferred(

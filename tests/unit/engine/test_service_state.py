@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from mjwatch.effects import Notification, SendNotification
-from mjwatch.engine.service_state import Notified, needs_person
+from mjwatch.engine.notifications import Notified, needs_person
 from mjwatch.jobs.status_text import IN_DOUBT
 from mjwatch.model import Job, Pause, PauseKind, State
 from tests.helpers.job_factory import made_job
@@ -25,7 +25,7 @@ def reasons(
     after, news = needs_person(notified, pause, jobs, lambda job: waits, 7.0)
     assert {sent.news for sent in news} <= {Notification.NEEDS_PERSON}
     assert {sent.at for sent in news} <= {7.0}
-    return after, [sent.reason for sent in news]
+    return after, [sent.reason.removeprefix("sending is paused: ") for sent in news]
 
 
 def test_a_pause_is_notified_once_while_it_lasts() -> None:

@@ -127,7 +127,7 @@ def test_hostile_words_and_names_do_nothing(browser: Browser, tmp_path: Path) ->
             "at": "2026-11-22T12:00:00.000Z",
             "service": "running",
             "paused": HOSTILE,
-            "mend": f"`{HOSTILE}`",
+            "troubles": [{"kind": HOSTILE, "sentence": HOSTILE, "remedy": f"`{HOSTILE}`", "since": HOSTILE}],
             "jobs": {"running": 1},
             "live": [{"job": HOSTILE, "state": HOSTILE, "prompt": HOSTILE, "percent": None}],
             "held": [
@@ -230,13 +230,17 @@ def test_the_banner_shows_what_runs_and_why_it_is_paused(browser: Browser, tmp_p
         gallery.page.locator("#service summary").click()
         assert gallery.page.locator("#service-word").inner_text().startswith("Waiting for a limit")
         assert ": a rate limit" in gallery.page.locator("#service-more").inner_text()
-        gallery_on_disk.show_status(
-            {**STATUS, "paused": "a captcha", "mend": "see to it, then `mjwatch resume`"}
-        )
+        since = "2026-11-22T11:58:00.000Z"
+        pause = {"kind": "paused", "sentence": "sending is paused: a captcha", "since": since}
+        full = {"kind": "outbox", "sentence": "its disk is full", "remedy": "", "since": since}
+        troubles = [{**pause, "remedy": "see to it, then `mjwatch resume`"}, full]
+        gallery_on_disk.show_status({**STATUS, "paused": "a captcha", "troubles": troubles})
         gallery.open()
         assert gallery.page.locator("#service-word").inner_text() == "Paused · 2 running · 4 queued"
         alert = gallery.page.locator("#alert").inner_text()
-        assert "A captcha" in alert
+        assert "Sending is paused: a captcha (since " in alert
+        assert "Outbox problem" in alert
+        assert "Its disk is full (since " in alert
         assert "See to it, then mjwatch resume" in alert
         link = "https://discord.com/channels/@me/1/700"
         commands = ["mjwatch assign joba 700", "mjwatch assign jobb 700", "mjwatch dismiss 700"]

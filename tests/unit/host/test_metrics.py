@@ -17,6 +17,7 @@ from mjwatch.host.metrics import MetricsFile, render
 from mjwatch.journal.overview import overview
 from mjwatch.journal.statistics import PHASES
 from mjwatch.model import ENDED, State
+from mjwatch.trouble import Trouble, TroubleKind, trouble_facts
 from tests.helpers.metrics_text import Samples, samples_in
 from tests.helpers.timeouts import deadline
 
@@ -44,11 +45,18 @@ def rendered(*, up: bool = True, **changes: Any) -> Samples:
 
 
 def test_every_figure_is_in_the_file() -> None:
-    found = rendered(connected_since=NOW - 60, sent_in_24h=7, fast_hours=3.25, inbox_trouble="no folder")
+    found = rendered(
+        connected_since=NOW - 60,
+        sent_in_24h=7,
+        fast_hours=3.25,
+        **trouble_facts([Trouble(TroubleKind.OWNER, "not ours")]),
+    )
     assert found["mjwatch_up"] == {(): 1}
     assert found["mjwatch_last_sign_of_life_timestamp_seconds"] == {(): NOW}
     assert found["mjwatch_gateway_up"] == {(): 1}
-    assert found["mjwatch_trouble"] == {("gateway",): 0, ("inbox",): 1, ("journal",): 0}
+    assert found["mjwatch_trouble"] == {
+        (str(kind),): int(kind is TroubleKind.INBOX) for kind in TroubleKind if kind is not TroubleKind.OWNER
+    }
     assert found["mjwatch_disk_free_bytes"] == {("outbox",): 1 << 30}
     assert found["mjwatch_submissions_last_day"] == {(): 7}
     assert found["mjwatch_submissions_daily_limit"] == {(): 200}

@@ -6,6 +6,7 @@ import pytest
 
 from mjwatch.jobs.status_text import ServiceSummary, sentence
 from mjwatch.model import Pause, PauseKind, State
+from mjwatch.trouble import Trouble, TroubleKind, pause_trouble
 
 WORK = {State.SUBMITTING: 1, State.RUNNING: 2, State.QUEUED: 5, State.COLLECTING: 1, State.IN_DOUBT: 1}
 
@@ -25,23 +26,19 @@ WORK = {State.SUBMITTING: 1, State.RUNNING: 2, State.QUEUED: 5, State.COLLECTING
         (ServiceSummary({State.QUEUED: 2}, limit="one at a time"), "One at a time; 2 queued."),
         (ServiceSummary({State.QUEUED: 2}, connected=False), "Waiting for the gateway; 2 queued."),
         (
-            ServiceSummary({State.QUEUED: 2}, inbox_trouble="nothing is taken: why"),
-            "Nothing is taken: why; 2 queued.",
-        ),
-        (ServiceSummary(connected=False, trouble="no connection"), "No gateway: no connection."),
-        (
-            ServiceSummary(
-                {State.QUEUED: 2}, paused=Pause("Midjourney asks for a person", PauseKind.ACCOUNT)
-            ),
-            "Paused: Midjourney asks for a person; fix the cause, then run `mjwatch resume`; 2 queued.",
+            ServiceSummary({State.QUEUED: 2}, troubles=[Trouble(TroubleKind.INBOX, "no inbox", "do it")]),
+            "No inbox; do it; 2 queued.",
         ),
         (
             ServiceSummary(
                 {State.QUEUED: 5},
-                journal_trouble="the journal can't be used: disk is full",
-                paused=Pause("by hand", PauseKind.PERSON),
+                troubles=[
+                    Trouble(TroubleKind.JOURNAL, "the journal can't be used"),
+                    pause_trouble(Pause("by hand", PauseKind.PERSON)),
+                ],
+                limit="hidden",
             ),
-            "The journal can't be used: disk is full; nothing is sent meanwhile; 5 queued.",
+            "The journal can't be used; 1 more in `mjwatch status`; 5 queued.",
         ),
     ],
 )

@@ -311,7 +311,7 @@ def restarted(path: Path) -> dict[str, Any]:
             new_id=lambda: "newnewnew",
         )
         engine.load()
-        engine._notify_person()
+        engine._report()
         answers = {number: read_answer(journal.answer_of(number) or "[]") for number in asked}
         paused = engine.paused
     return {

@@ -6,6 +6,7 @@ that ends the thread; a version that could not be written taken for written, or 
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import threading
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mjwatch.errors import JournalError
+from mjwatch.errors import JournalError, OutboxError
 from mjwatch.outbox.status_file import StatusFile, last_sign_of_life
 from tests.helpers.timeouts import deadline
 
@@ -32,7 +33,8 @@ class Service:
         self.versions: list[dict[str, Any]] = []
         self.seen = threading.Semaphore(0)
         self.notified = threading.Event()
-        self.file = StatusFile(outbox, self.look, lambda: NOW, self.written, interval=0.0)
+        self.tried: list[OSError | OutboxError | None] = []
+        self.file = StatusFile(outbox, self.look, lambda: NOW, self.written, self.tried.append, interval=0.0)
 
     def look(self) -> dict[str, Any]:
         self.seen.release()
@@ -139,9 +141,7 @@ def test_a_percentage_alone_is_not_worth_a_new_version(tmp_path: Path) -> None:
     assert shown == [["a"], ["a", "b"]]
 
 
-def test_an_error_of_writing_or_reading_is_logged_once_and_tried_at_the_next_change(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_error_of_writing_is_reported_once_and_tried_at_the_next_change(tmp_path: Path) -> None:
     outbox = tmp_path / "outbox"
     service = Service(outbox)
     service.file.start()
@@ -151,7 +151,22 @@ def test_an_error_of_writing_or_reading_is_logged_once_and_tried_at_the_next_cha
     service.change(paused="two")
     service.file.stop()
     assert read(outbox)["paused"] == "two"
-    assert len([record for record in caplog.records if "can't be written" in record.message]) == 1
+    assert [type(error) for error in service.tried] == [FileNotFoundError, type(None)]
+
+
+def test_an_outbox_without_room_is_reported_though_the_file_itself_has_some(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device")
+    service = Service(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr("mjwatch.outbox.status_file.replace_or_overwrite", lambda *_: full)
+        service.file.start()
+        assert service.notified.wait(timeout=deadline(20))
+        service.change(paused="one")
+    service.change(paused="two")
+    service.file.stop()
+    assert service.tried == [full, None]
 
 
 def test_a_version_that_could_not_be_written_is_written_later_though_nothing_changes(

@@ -135,6 +135,8 @@ def test_a_program_gets_the_facts_in_its_environment_and_its_own_arguments(
         "MJWATCH_PROMPT": "a cat --ar 3:2",
         "MJWATCH_FOLDER": str(folder),
         "MJWATCH_REASON": "",
+        "MJWATCH_TROUBLE": "",
+        "MJWATCH_REMEDY": "",
         "MJWATCH_MANIFEST": str(folder / "manifest.json"),
     }
 
@@ -331,6 +333,8 @@ def test_a_webhook_gets_the_facts_as_json(tmp_path: Path) -> None:
         "prompt": "a cat --ar 3:2",
         "folder": "clients/acme/cat-7k3f9a2m",
         "reason": None,
+        "trouble": None,
+        "remedy": None,
         "at": "2026-02-02T02:40:00.000Z",
         "version": __version__,
     }
