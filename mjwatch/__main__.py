@@ -44,9 +44,9 @@ def main() -> None:
 
 
 def _end_at_sigterm() -> None:
-    """Have SIGTERM end the process: without a handler, the kernel withholds it from a container's first process.
+    """Have SIGTERM end this process: the first one of a container does not get it without a handler.
 
-    The daemon has its own handler, from the moment on in which there is anything to finish.
+    The daemon has its own handler, as soon as there is anything to finish.
     """
     signal.signal(signal.SIGTERM, lambda number, frame: os._exit(TERMINATED))
 

@@ -268,7 +268,7 @@ def _first(source: _Source, folder: Path, environ: Mapping[str, str]) -> tuple[s
 
 
 def _why_empty(path: str) -> str:
-    """Return why a key file gave no text: with credentials, one that this user may not read is passed over."""
+    """Return why a key file gave no text; with credentials, a closed one is passed over."""
     try:
         is_closed = Path(path).exists() and not os.access(path, os.R_OK)
     except PermissionError:
