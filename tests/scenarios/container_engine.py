@@ -79,6 +79,7 @@ def open_engine() -> Iterator[Engine]:
         pytest.fail("Podman in a mount namespace needs root", pytrace=False)
     program("podman")
     program("crun")
+    program("catatonit")
     command = [program("unshare"), "--mount", program("sh"), "-c", _NAMESPACE]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as namespace:
         assert namespace.stdout is not None
@@ -118,7 +119,8 @@ def compose_options(folder: Path, user: str) -> list[str]:
     """Return what ``podman run`` gets for the service in compose.yaml, if that file is in ``folder``."""
     document = yaml.safe_load(COMPOSE.read_text())
     service = document["services"]["mjwatch"]
-    options = [f"--user={user}", "--read-only"]
+    options = [f"--user={user}"]
+    options += [f"--{flag.replace('_', '-')}" for flag in ("init", "read_only") if service[flag]]
     for volume in service["volumes"]:
         source, target, _ = volume.split(":")
         options.append(f"--volume={folder / source}:{target}")

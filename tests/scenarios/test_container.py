@@ -1,6 +1,7 @@
 """The image, built from its Containerfile and run as compose.yaml says, against the simulator.
 
-Seen to catch: a new container that is refused the inbox of the one before, a secret whose mode is refused.
+Seen to catch: a new container that is refused the inbox of the one before, a secret whose mode is refused, a
+SIGTERM that is lost during the start.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ import re
 import time
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from mjwatch.__main__ import TERMINATED
 from tests.helpers.timeouts import deadline
 from tests.scenarios.container_engine import IMAGE, Engine, build_image, compose_options, open_engine
 from tests.scenarios.stage import Stage, open_stage, wait_until
@@ -70,9 +72,20 @@ def published(folder: Path) -> dict[str, Path]:
     return {m["prompt"]["submitted"]: path for path, m in manifests.items() if m["state"] == "done"}
 
 
+def state_of(engine: Engine, container: str) -> dict[str, Any]:
+    state: dict[str, Any] = json.loads(engine("inspect", container).stdout)[0]["State"]
+    return state
+
+
+def exit_code(engine: Engine, container: str) -> int:
+    state = state_of(engine, container)
+    assert state["Status"] == "exited"
+    return int(state["ExitCode"])
+
+
 def wait_for_pictures(engine: Engine, container: str, folder: Path, *prompts: str) -> None:
     """Wait until all these prompts have pictures; fail at once if the container ends."""
-    process = Path(f"/proc/{json.loads(engine('inspect', container).stdout)[0]['State']['Pid']}")
+    process = Path(f"/proc/{state_of(engine, container)['Pid']}")
     wait_until(
         lambda: set(prompts) <= set(published(folder)) or not process.exists(), f"pictures of {prompts}"
     )
@@ -88,6 +101,9 @@ def test_a_prompt_becomes_pictures_and_a_new_container_continues_after_a_quick_s
         make_folders(home, token)
         options = compose_options(home, f"{USER}:{USER}")
         engine.run("--rm", *options, IMAGE, "init", "--yes", "--channel", CHANNEL)
+        engine.run("--detach", "--name=early", *options, IMAGE)
+        engine("stop", "early")
+        assert exit_code(engine, "early") in (0, TERMINATED)  # 137 is a kill: the signal was lost
         use_simulator(home / "config" / "config.toml", stage)
         checked = engine.run("--rm", *options, IMAGE, "check", check=False).stdout.decode()
         assert "/run/secrets has token" in checked, checked
@@ -111,8 +127,7 @@ def test_a_prompt_becomes_pictures_and_a_new_container_continues_after_a_quick_s
         began = time.monotonic()
         engine("stop", "first")
         assert time.monotonic() - began < STOP_LIMIT
-        state = json.loads(engine("inspect", "first").stdout)[0]["State"]
-        assert (state["Status"], state["ExitCode"]) == ("exited", 0)
+        assert exit_code(engine, "first") == 0
         log = engine("logs", "first")
         assert b"stopping" in log.stdout + log.stderr
         assert token.encode() not in log.stdout + log.stderr + engine("inspect", "first").stdout
