@@ -24,7 +24,7 @@ from mjwatch.jobs.pacing import Pace
 from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
 from mjwatch.journal.requests import ask
 from mjwatch.midjourney.channel import Channel
-from mjwatch.midjourney.elsewhere import PictureJudge, ImportVerdict
+from mjwatch.midjourney.elsewhere import ImportVerdict, PictureJudge
 from mjwatch.model import State
 from mjwatch.runtime import Runtime
 from mjwatch.trouble import resume_hint

@@ -18,7 +18,7 @@ from mjwatch.discord.timing import backoff
 from mjwatch.jobs.imported import FileGroup, channel_job, file_job
 from mjwatch.jobs.pacing import DAY
 from mjwatch.journal.requests import Outcome
-from mjwatch.midjourney.elsewhere import PictureJudge, ImportVerdict
+from mjwatch.midjourney.elsewhere import ImportVerdict, PictureJudge
 from mjwatch.midjourney.matching.evidence import duplicate_key
 from mjwatch.model import IN_FLIGHT, Job, State
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mjwatch.midjourney.elsewhere import PictureJudge, ImportVerdict
+from mjwatch.midjourney.elsewhere import ImportVerdict, PictureJudge
 from mjwatch.midjourney.tracker import MessageTracker
 from mjwatch.model import State
 from tests.helpers.message_shapes import (
