@@ -128,5 +128,5 @@ def compose_options(folder: Path, user: str) -> list[str]:
         options.append(f"--volume={folder / document['secrets'][name]['file']}:/run/secrets/{name}:ro")
     options += [f"--tmpfs={path}" for path in service["tmpfs"]]
     options += [f"--cap-drop={name}" for name in service["cap_drop"]]
-    options += [f"--security-opt={name.partition(':')[0]}" for name in service["security_opt"]]
+    options += [f"--security-opt={name}" for name in service["security_opt"]]
     return [*options, f"--stop-timeout={service['stop_grace_period'].removesuffix('s')}"]
