@@ -38,9 +38,8 @@ def make_base(root: Path) -> None:
     """Create the file system of a slim image with Python, at the paths that it has on this machine."""
     stdlib = Path(sysconfig.get_path("stdlib"))
     shutil.copytree(stdlib, _inside(root, stdlib), ignore=_SKIPPED)
-    bundled_pip = sysconfig.get_config_var("WHEEL_PKG_DIR")  # Debian has it in a folder of its own
-    if bundled_pip:
-        shutil.copytree(bundled_pip, _inside(root, Path(bundled_pip)))
+    pip = Path(str(distribution("pip").locate_file("pip")))
+    shutil.copytree(pip, _inside(root, stdlib) / "pip")
     python = Path(sys.base_prefix, "bin", f"python3.{sys.version_info.minor}").resolve()
     extensions = sorted(_inside(root, stdlib).rglob("*.so"))
     programs = [Path(shutil.which(name) or name) for name in PROGRAMS]
