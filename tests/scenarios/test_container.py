@@ -54,7 +54,8 @@ def use_simulator(config: Path, stage: Stage) -> None:
     simulated = tomllib.loads(stage.config.read_text())
     for section in ("discord", "pace"):
         for key, value in simulated[section].items():
-            text = re.sub(rf"(?m)^#{key} = .*$", f"{key} = {json.dumps(value)}", text)
+            text, count = re.subn(rf"(?m)^#{key} = .*$", f"{key} = {json.dumps(value)}", text)
+            assert count == 1, key
     config.write_text(text)
 
 
@@ -101,10 +102,10 @@ def test_a_prompt_becomes_pictures_and_a_new_container_continues_after_a_quick_s
         make_folders(home, token)
         options = compose_options(home, f"{USER}:{USER}")
         engine.run("--rm", *options, IMAGE, "init", "--yes", "--channel", CHANNEL)
+        use_simulator(home / "config" / "config.toml", stage)
         engine.run("--detach", "--name=early", *options, IMAGE)
         engine("stop", "early")
         assert exit_code(engine, "early") in (0, TERMINATED)  # 137 is a kill: the signal was lost
-        use_simulator(home / "config" / "config.toml", stage)
         checked = engine.run("--rm", *options, IMAGE, "check", check=False).stdout.decode()
         assert "/run/secrets has token" in checked, checked
 
