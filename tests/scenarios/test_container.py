@@ -1,6 +1,6 @@
 """The image, built from its Containerfile and run as compose.yaml says, against the simulator.
 
-Seen to catch: a new container that is refused the inbox of the one before, a secret whose mode is refused, a
+Seen to catch: a new container that is refused the inbox of the one before, a secret that is not read, a
 SIGTERM that is lost during the start.
 """
 
