@@ -16,7 +16,12 @@ _OUTSIDE_PATH = {
 }
 """Programs that only other programs start, so they are not in PATH."""
 
-_PACKAGES = {"sftp": "openssh-client", "sftp-server": "openssh-sftp-server", "unshare": "util-linux"}
+_PACKAGES = {
+    "node": "nodejs",
+    "sftp": "openssh-client",
+    "sftp-server": "openssh-sftp-server",
+    "unshare": "util-linux",
+}
 
 
 def program(name: str) -> str:
