@@ -58,11 +58,13 @@ class SimulatedDiscord:
             ImageStore(),
             Signer(lambda: current.for_text().url_lifetime),
         )
-        index = RegisteredCommands(snowflakes, lambda: current.for_text().known_command_ids)
+        index = RegisteredCommands(snowflakes, lambda: current.for_text().known_command_ids, profile.name)
         self._handshake = Handshake(
             self.sessions, self.faults, self.recorder, options.heartbeat_interval, current
         )
-        uploads = UploadEndpoints(self._pictures, self._signer, snowflakes, self.faults, self.recorder)
+        uploads = UploadEndpoints(
+            self._pictures, self._signer, snowflakes, self.faults, self.recorder, current
+        )
         context = BotContext(
             profile=profile,
             current=current,
