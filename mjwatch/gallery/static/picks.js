@@ -82,7 +82,7 @@ function pickBar() {
   const jobs = pickedJobs();
   if (!jobs.length) return null;
   const lines = jobs.slice(0, 3).map(([job, actions]) =>
-    el("li", {}, el("b", {}, actions.map(actionName).join(", ")), ` of ${shortened(job.prompt, 44) || titleOf(job)}`));
+    el("li", {}, el("b", {}, actions.map(actionName).join(", ")), " of ", withUnbrokenNames(shortened(job.prompt, 44) || titleOf(job))));
   if (jobs.length > lines.length) lines.push(el("li", {}, `and of ${numberOf(jobs.length - lines.length, "more job")}`));
   return el(
     "div",
