@@ -199,7 +199,7 @@ class FolderImport:
             request(self._config, "import files", _arguments(batch))
             while self._are_open(batch):
                 if not daemon_runs(self._config.state.path):
-                    raise DaemonError("the daemon has stopped", "start it, and import the folder again")
+                    raise DaemonError("the process that imported has stopped", "import the folder again")
                 time.sleep(POLL_INTERVAL)
             self._unstage(batch)
         self.count.failed = sum(self._state(job_id) is State.FAILED for job_id in self.groups)
