@@ -18,6 +18,7 @@ from mjwatch.simulator.faults.registry import FaultError, checked_fault
 from mjwatch.simulator.gateway.sessions import encoded
 from mjwatch.simulator.http.errors import json_answer
 from mjwatch.simulator.messages.plans import SimulatedAccount
+from mjwatch.simulator.messages.profiles import PROFILES, CurrentProfile
 from mjwatch.simulator.world import BOT_ID, CHANNEL_ID, GUILD_ID
 
 if TYPE_CHECKING:
@@ -50,7 +51,9 @@ class Control:
         index: RegisteredCommands,
         bot: MidjourneyBot,
         history: History,
+        profile: CurrentProfile,
     ) -> None:
+        self._profile = profile
         self._recorder = recorder
         self._faults = faults
         self._sessions = sessions
@@ -68,6 +71,7 @@ class Control:
             "gateway_close": self._close_all,
             "account_limited": self._limit_account,
             "account": lambda fault: self._bot.account.change(fault.details),
+            "wire": self._change_profile,
             "niji_joins": lambda _: index.invite_niji(),
         }
 
@@ -112,6 +116,7 @@ class Control:
         _check_caller(request)
         self._bot.reset()
         self._faults.clear()
+        self._profile.reset()
         self._recorder.clear()
         self._history.clear()
         return json_answer(self._recorder.body())
@@ -120,7 +125,7 @@ class Control:
         act = self._at_once.get(fault.name)
         if act is None:
             return
-        self._faults.take(fault.name)
+        self._faults.take(fault.name, fault.match)
         if fault.name not in _RECURRING_FAULTS:
             self._faults.disarm(fault.name)
         act(fault)
@@ -137,6 +142,12 @@ class Control:
 
     def _limit_account(self, fault: ArmedFault) -> None:
         self._faults.limit_ends = time.monotonic() + fault.number("seconds", 5)
+
+    def _change_profile(self, fault: ArmedFault) -> None:
+        try:
+            self._profile.change(fault.match, fault.details)
+        except ValueError as error:
+            raise FaultError(str(error)) from None
 
     def _send_unknown_messages(self) -> None:
         for text in UNKNOWN_OPCODES:
@@ -197,7 +208,9 @@ def _part(part: object, path: Path) -> tuple[float, object]:
         fault = checked_fault(part)
         if fault.name == "account":
             SimulatedAccount().change(fault.details)
-    except FaultError as error:
+        elif fault.name == "wire":
+            CurrentProfile(PROFILES["2026"]).change(fault.match, fault.details)
+    except ValueError as error:
         raise FaultError(f"{path}: {error}") from None
     delay = part.get("after", 0) if isinstance(part, dict) else 0
     if not isinstance(delay, int | float) or delay < 0:

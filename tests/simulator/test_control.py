@@ -119,3 +119,33 @@ def test_a_fault_is_used_up_by_its_matches_only() -> None:
     assert faults.take("no_start", "a cat") is not None
     assert faults.take("no_start", "another cat") is not None
     assert faults.take("no_start", "a third cat") is None
+
+
+def test_wire_changes_the_profile_in_both_directions_and_for_some_prompts() -> None:
+    async def scenario() -> None:
+        async with simulated(profile="2026") as client, client.gateway() as gateway:
+            await gateway.identify()
+            await client.fault("wire", reference_on_final=False, match="red")
+            assert "message_reference" not in (await client.grid(gateway, "a red cat"))[0]
+            assert "message_reference" in (await client.grid(gateway, "a blue cat"))[0]
+            await client.fault("wire", reference_on_final=True)
+            assert "message_reference" in (await client.grid(gateway, "a red cat"))[0]
+            await client.fault("wire", reference_on_final=False)
+            await client.call("POST", "/_sim/reset")
+            assert "message_reference" in (await client.grid(gateway, "a red cat"))[0]
+
+    play(scenario)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"colour": 1}, {"delete": "sometimes"}, {"name": "2024"}, {"metadata": 1}, {"post_status": True}],
+)
+def test_wire_refuses_what_no_profile_has(changes: dict[str, object]) -> None:
+    async def scenario() -> None:
+        async with simulated() as client:
+            status, answer = await client.call("POST", "/_sim/faults", json={"fault": "wire", **changes})
+            assert status == 400
+            assert "a profile has" in answer["error"]
+
+    play(scenario)

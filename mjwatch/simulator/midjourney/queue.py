@@ -65,7 +65,8 @@ class RenderQueue:
         ``answers`` says that the start message answers the interaction, unless the job had to wait.
         """
         rng = Random(self._rng.random())
-        job = RenderJob(self._context, interaction, plan, rng, self._remember, late_notice)
+        context = self._context.for_text(f"{plan.prompt} {interaction.text}")
+        job = RenderJob(context, interaction, plan, rng, self._remember, late_notice)
         if plan.at_once:
             await self._run(job, executed, answers=True)
             return
