@@ -330,7 +330,13 @@ class Runtime:
             wanted=self._channel.tracker.wanted,
             allowed=lambda url: token_may_go_to(url, config.allow_hosts),
         )
-        return WebsocketConnection(session, queue.put, proxy=config.proxy, tap=self._wire.gateway)
+        return WebsocketConnection(
+            session,
+            queue.put,
+            proxy=config.proxy,
+            tap=self._wire.gateway,
+            may_identify=lambda: not self.engine.service.is_session_stored,
+        )
 
     def _subscribe(self) -> None:
         """Ask for a guild's messages, which come only to those who ask; direct messages always come."""

@@ -19,6 +19,7 @@ from mjwatch.errors import DaemonError, LimitedError, MjwatchError, PausedError,
 from mjwatch.events import CancelRequested, ForJob, RequestsPending, StopRequested
 from mjwatch.host.lock import daemon_lock
 from mjwatch.host.running import daemon_runs
+from mjwatch.jobs.limits import probe_text
 from mjwatch.jobs.status_text import quiet_text
 from mjwatch.journal.reader import JOURNAL_FILE
 from mjwatch.model import Job, State
@@ -90,6 +91,9 @@ def _run(runtime: Runtime, job_ids: list[str], submit: Callable[[], None], liste
             engine.scheduler.allow(job.id)
         if job.id in job_ids:
             listener.changed(job)
+            probe = engine.service.limits.sending.probe
+            if job.state is State.QUEUED and probe is not None and probe != job.id:
+                listener.trouble(probe_text(probe))
             if quiet_until := _quiet_until(engine, job):
                 listener.trouble(quiet_text(quiet_until, time.time()))
 

@@ -23,10 +23,10 @@ from mjwatch.discord.session import GatewaySession
 from mjwatch.errors import AnsweredNoError, MjwatchError, NoJournalError, WireError
 from mjwatch.events import GatewayAlive, GatewayReady, GatewayRejected, GatewayResumed
 from mjwatch.host.lock import account_lock, daemon_lock
-from mjwatch.jobs.status_text import resume_hint
 from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
 from mjwatch.midjourney.packets import ImaginePacket, InfoPacket, Target
 from mjwatch.midjourney.parsing.messages import MessageKind, read_message
+from mjwatch.trouble import resume_hint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

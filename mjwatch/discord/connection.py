@@ -29,6 +29,8 @@ LONGEST_WAIT = 15.0
 """Seconds, so that a suspend is noticed soon after its end, whatever the next deadline is."""
 SUSPEND_JUMP = 60.0
 """Seconds by which a suspend that needs a new connection puts the wall clock ahead of the monotonic one."""
+POLL_INTERVAL = 0.2
+"""Seconds between two questions whether a new session may begin."""
 STOP_TIMEOUT = 2.0
 """Seconds for the thread to close its connection before it is aborted; then as many to end."""
 LONGEST_ROUND = 180.0
@@ -91,7 +93,8 @@ class WebsocketConnection:
     """Keeps a gateway session connected from a thread named "gateway".
 
     That thread calls ``put`` with each event. ``proxy`` is an ``http://`` URL, or empty for the
-    environment's; a proxy of another kind raises ConfigError.
+    environment's; a proxy of another kind raises ConfigError. A new session begins only once
+    ``may_identify()`` is true.
     """
 
     def __init__(
@@ -100,6 +103,7 @@ class WebsocketConnection:
         put: Callable[[GatewayEvent], None],
         *,
         proxy: str = "",
+        may_identify: Callable[[], bool] = lambda: True,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         tap: GatewayTap | None = None,
@@ -110,6 +114,7 @@ class WebsocketConnection:
         self._session = session
         self._put = put
         self._proxy = proxy
+        self._may_identify = may_identify
         self._clock = clock
         self._wall = wall
         self._thread: threading.Thread | None = None
@@ -208,6 +213,9 @@ class WebsocketConnection:
             if isinstance(verdict, Reconnect):
                 self._outages.down(verdict.reason, verdict.delay)
                 self._stopping.wait(verdict.delay)
+                while self._session.resume_state is None and not self._may_identify():
+                    if self._stopping.wait(POLL_INTERVAL):
+                        break
 
     def _one_connection(self, sleeper: socket.socket) -> Reconnect | GiveUp | None:
         """Connect and serve. Return a verdict at the connection's end, None at the thread's end."""

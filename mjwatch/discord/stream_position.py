@@ -41,13 +41,14 @@ class StreamPosition:
         """Since when it is open, if it is."""
         self.history_due: float | None = None
         """When the history is to be read, if the session is up; None: it need not be, or is being read."""
+        self.is_reading = False
+        """Whether the history is being read."""
         self.cursor: str | None = None
         """The message from which an incomplete reading of the history continues."""
         self._resume_gateway_url = ""
         self._seq = 0
         self._is_up = False
         self._is_caught_up = False
-        self._is_reading = False
         self._failed_reads = 0
         self._asked_for_missing = float("-inf")
 
@@ -100,7 +101,7 @@ class StreamPosition:
     def lost(self) -> None:
         """Note that the connection is gone."""
         self._is_up = self.is_open = False
-        self._is_reading = False
+        self.is_reading = False
 
     def forget_session(self) -> None:
         """Note that the session is gone, so that no later start tries to resume it."""
@@ -129,24 +130,24 @@ class StreamPosition:
 
     def job_overdue(self, now: float) -> None:
         """Have the history read: it may have what the gateway did not bring."""
-        if not self._is_reading:
+        if not self.is_reading:
             self._schedule_history(now)
 
     def _schedule_history(self, at: float) -> None:
-        self._is_reading = False
+        self.is_reading = False
         self.history_due = at
 
     def begin_history(self, now: float) -> bool:
         """Return whether the history is to be read now; True once, then it is being read."""
         if not self._is_up or self.history_due is None or self.history_due > now:
             return False
-        self._is_reading = True
+        self.is_reading = True
         self.history_due = None
         return True
 
     def history_read(self, now: float, *, upto: str | None, complete: bool) -> None:
         """Note that the history is handled up to this message; an incomplete reading continues from there."""
-        self._is_reading = False
+        self.is_reading = False
         self._failed_reads = 0
         self.cursor = None if complete else upto
         if not complete:

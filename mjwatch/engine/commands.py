@@ -123,7 +123,8 @@ class RequestHandler:
         before, is_probed = self._service.pause, self._service.limits.sending.is_open
         obstacle = self._service.resume()
         if before is None:
-            return Outcome(None, True, "was not paused" + ("; a prompt is tried now" if is_probed else ""))
+            is_tried = is_probed and self._service.has_queued()
+            return Outcome(None, True, "was not paused" + ("; a prompt is tried now" if is_tried else ""))
         if obstacle is None:
             return Outcome(None, True, f"resumed; it was paused: {before.reason}")
         message = f"still paused: {obstacle.reason}; {resume_hint(obstacle)}"
@@ -138,7 +139,6 @@ class RequestHandler:
             return Outcome(job_id, False, _CANNOT_RETRY[job.state])
         if attempts != len(job.nonces) and job.state not in _NO_RETRY_NEEDED:
             return Outcome(job_id, False, f"was sent again meanwhile; {SHOW_HINT.format(job_id)}")
-        log.info("%s retry requested", job_id, extra={"job": job_id})
         self._step(job_id, ev.RetryRequested())
         return Outcome(job_id, True, self._retry_message(job, self._job(job_id) or job))
 

@@ -122,7 +122,7 @@ class Engine:
         now = self._clock()
         self._channel.load(*map(self._journal.recall, ("gateway", "newest", "strangers", "held")))
         self.service.load()
-        self.scheduler.load(now)
+        self.scheduler.load()
         self._jobs.update({job.id: job for job in self._journal.live_jobs()})
         self.service.limits = self.service.limits.with_probe_among(self._jobs)
         self._deadlines.cap(now)
@@ -376,7 +376,7 @@ class Engine:
         monotonic, limits = self._monotonic(), self.service.limits
         limited = [job for job in self._jobs.values() if job.next_action_at is not None]
         for job in [job for job in limited if self._channel.time_limit(job, now, monotonic) <= now]:
-            if limits.sending.postpones(job, monotonic):
+            if self._is_postponed(job, monotonic):
                 continue
             overdue = self._channel.overdue(job, monotonic)
             if overdue is not None:
@@ -392,6 +392,24 @@ class Engine:
                 self._perform(request)
         if self.service.pause is None:
             self._send_next(now)
+
+    def _is_postponed(self, job: Job, monotonic: float) -> bool:
+        """Return whether what is due for this job must wait: for the bot's outage, or for another reading.
+
+        After a limit on reading one request is the probe, and the others follow one after another until the
+        history was read.
+        """
+        limits = self.service.limits
+        is_retry = job.state is State.COLLECTING and limits.reading is not None
+        return limits.sending.postpones(job, monotonic) or (is_retry and self._is_read(monotonic))
+
+    def _is_read(self, monotonic: float) -> bool:
+        """Return whether the history or pictures are being read, or the history is to be read now."""
+        stream = self._channel.stream
+        fetched = (
+            job.state is State.COLLECTING and job.next_action_at is None for job in self._jobs.values()
+        )
+        return stream.is_reading or stream.next_time() <= monotonic or any(fetched)
 
     def _send_next(self, now: float) -> None:
         monotonic, gate = self._monotonic(), self.service.limits.sending
@@ -420,7 +438,7 @@ class Engine:
             return max(0.0, self.service.turn_retry_at - monotonic)
         stream, silence, limits = self._channel.stream, self._channel.silence, self.service.limits
         limited = [job for job in self._jobs.values() if job.next_action_at is not None]
-        expected = [job for job in limited if not limits.sending.postpones(job, monotonic)]
+        expected = [job for job in limited if not self._is_postponed(job, monotonic)]
         waits = [self._channel.time_limit(job, now, monotonic) - now for job in expected]
         waits.append(self.scheduler.next_time(self._jobs, now) - now)
         waits.append(limits.next_time(monotonic) - monotonic)

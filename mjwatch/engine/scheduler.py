@@ -13,7 +13,7 @@ from mjwatch import events as ev
 from mjwatch.engine import service_state
 from mjwatch.errors import JournalError
 from mjwatch.jobs.cancellation import has_unanswered_press, job_to_cancel, press_due
-from mjwatch.jobs.pacing import DAY, Pace, Throttle
+from mjwatch.jobs.pacing import Pace, Throttle, kept_attempts
 from mjwatch.midjourney.matching.evidence import duplicate_key
 from mjwatch.midjourney.parsing.parsed_message import Mode, read_info
 from mjwatch.model import IN_FLIGHT, Job, Pause, PauseKind, Prompt, State
@@ -73,9 +73,9 @@ class Scheduler:
         self.has_delayed_jobs = True
         """Whether a queued job may wait for a time; set whenever such a job is committed."""
 
-    def load(self, now: float) -> None:
-        """Take over from the journal how many were sent in the last day."""
-        self._throttle = Throttle(self._pace, self._journal.attempts_since(now - DAY))
+    def load(self) -> None:
+        """Take over from the journal what was sent last."""
+        self._throttle = Throttle(self._pace, self._journal.last_attempts(kept_attempts(self._pace)))
 
     def allow(self, job_id: str) -> None:
         """Let this job be sent too, where only some may be."""

@@ -12,7 +12,7 @@ from mjwatch import events as ev
 from mjwatch.engine.notifications import PersonNotifications
 from mjwatch.engine.troubles import Troubles
 from mjwatch.errors import JournalError
-from mjwatch.jobs.limits import Limits
+from mjwatch.jobs.limits import Limits, probe_text
 from mjwatch.jobs.status_text import clock as clock_text
 from mjwatch.model import ENDED_BY_CONNECTING, Pause, PauseKind, RefusalClass
 from mjwatch.trouble import (
@@ -88,6 +88,9 @@ class ServiceState:
         self.on_sending_wait: Callable[[Wait], None] = lambda wait: None
         """Called at the beginning of each wait that holds all prompts."""
 
+        self.is_session_stored = False
+        """Whether a later start may resume a session. No new one begins before the loss of the last one is
+        stored: it may have the same id, and a resumed session's silence proves that a POST did not run."""
         self.connection_trouble: ConnectionTrouble | None = None
         self.on_connection_trouble: Callable[[ConnectionTrouble], None] = lambda trouble: None
         """Called at each failed try to use Discord."""
@@ -107,6 +110,7 @@ class ServiceState:
 
     def load(self) -> None:
         """Start from what the journal keeps. A restart ends no pause and no limit."""
+        self.is_session_stored = self._channel.stream.session_id is not None
         self.limits = Limits.load(self._journal.recall("limits"), self._monotonic(), self._clock())
         self.troubles.load()
         self.notifications.load()
@@ -153,6 +157,10 @@ class ServiceState:
         self._set_pause(self._rejection)
         return self._rejection
 
+    def has_queued(self) -> bool:
+        """Return whether a prompt is queued that no file postpones."""
+        return self._journal.any_queued(self._clock(), set())
+
     def _set_pause(self, pause: Pause | None) -> None:
         value = None if pause is None else {"reason": pause.reason, "kind": pause.kind}
         self._journal.remember({"paused": value})
@@ -181,6 +189,9 @@ class ServiceState:
         wait = limits.sending.wait
         if wait is not None and wait != self.limits.sending.wait:
             self.on_sending_wait(wait)
+        probe = limits.sending.probe
+        if probe is not None and probe != self.limits.sending.probe:
+            log.info("%s", probe_text(probe), extra={"job": probe})
         self.limits = limits
 
     def _note_long_waits(self) -> None:
@@ -230,6 +241,7 @@ class ServiceState:
         match event:
             case ev.GatewayReady():
                 self._channel.ready(event, self._monotonic())
+                self.is_session_stored = True
                 self._connected(now)
                 self.store_position()
                 log.info("gateway: ready as %s", event.user_name)
@@ -288,6 +300,7 @@ class ServiceState:
         """Have the journal know from where a later start must read."""
         self._journal.remember(self._channel.position())
         self._channel.position_stored()
+        self.is_session_stored = self._channel.stream.session_id is not None
 
     # ---- the inbox
 

@@ -92,8 +92,8 @@ def return_memory_early() -> bool:
     Return whether that is possible, which it is with glibc. It holds for the rest of this process: each large
     block of memory is mapped separately. glibc does so from 128 kB on, but raises that limit with each large
     block that is freed, up to 32 MB. Grids and pictures would then share heaps, one for each thread, which
-    hardly ever shrink: a service that needs 140 MB would grow to 330 MB. All threads share a few heaps: with a
-    heap for each of fifteen threads, the pieces in use kept 15 MB more after 2,500 prompts.
+    hardly ever shrink: a service that needs 140 MB would grow to 330 MB. All threads share a few heaps:
+    with a heap for each of fifteen threads, pieces in use kept 15 MB more after 2,500 prompts.
     """
     if sys.platform != "linux":
         return False

@@ -300,6 +300,11 @@ def limit_facts(stored: Any, now: float) -> dict[str, Any]:
     return {name: _shown(wait, now) for name, wait in waits.items()}
 
 
+def probe_text(probe: str) -> str:
+    """Return what all prompts wait for while this job is sent as the probe."""
+    return f"job {probe} is sent first, to see whether sending works again"
+
+
 def _shown(wait: dict[str, Any] | None, now: float) -> dict[str, Any] | None:
     if wait is None or (wait["scope"] and wait["until"] <= now):
         return None

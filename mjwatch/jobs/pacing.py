@@ -119,8 +119,17 @@ def _span(text: str) -> tuple[int, int]:
     return 3600 * int(start[0]) + 60 * int(start[1]), 3600 * int(end[0]) + 60 * int(end[1])
 
 
+def kept_attempts(pace: Pace) -> int:
+    """Return how many of the last submissions are remembered, however old they seem.
+
+    A clock that is a day ahead for a while must not use up the cap twice. Some of them may prove not to have
+    been executed, so there are more than the cap.
+    """
+    return 2 * pace.max_per_day + 1
+
+
 class Throttle:
-    """Keeps to a pace: remembers what was sent in the last day. All times are in seconds."""
+    """Keeps to a pace: remembers what was sent last. All times are in seconds."""
 
     def __init__(self, pace: Pace, sent_before: Iterable[float] = ()) -> None:
         """``sent_before``: the times of earlier submissions, oldest first."""
@@ -141,6 +150,8 @@ class Throttle:
     def sent(self, now: float, rng: float) -> None:
         """Record a submission; ``rng``, from 0 to 1, is the share of the jitter in the pause after it."""
         self._sent.append(now)
+        while len(self._sent) > kept_attempts(self._pace):
+            self._sent.popleft()
         self.pressed(now, rng)
 
     def pressed(self, now: float, rng: float) -> None:
@@ -172,10 +183,9 @@ class Throttle:
     def capped_until(self, now: float) -> float | None:
         """Return when the daily cap allows the next submission; None if the cap is not reached."""
         self._adapt_to_clock(now)
-        while self._sent and self._sent[0] <= now - DAY:
-            self._sent.popleft()
         cap = self._pace.max_per_day
-        return self._sent[-cap] + DAY if 0 < cap <= len(self._sent) else None
+        until = self._sent[-cap] + DAY if 0 < cap <= len(self._sent) else now
+        return until if until > now else None
 
     def _adapt_to_clock(self, now: float) -> None:
         """If the clock was set back, count submissions in the future as sent now."""

@@ -13,6 +13,7 @@ from typing import Any
 from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.discord.timing import backoff
+from mjwatch.jobs.status_text import DOUBT_NOTE
 from mjwatch.model import ButtonPress, Job, Note, Refusal, RefusalClass, State
 
 HISTORY_LENGTH = 60
@@ -208,7 +209,7 @@ def doubt(
         return _press_again(job, _no_form(event.reason), now)
     if job.cancel_request is not None:
         return cancelled(job, now, f"cancelled; it is not known whether it runs: {event.reason}")
-    return note(job, now, f"in doubt: {event.reason}", state=State.IN_DOUBT, next_action_at=None), ()
+    return note(job, now, f"{DOUBT_NOTE}{event.reason}", state=State.IN_DOUBT, next_action_at=None), ()
 
 
 def restarted_while_sending(job: Job, event: ev.Restarted, now: float, timeouts: Timeouts) -> Transition:
@@ -365,6 +366,11 @@ def running_too_long(job: Job, event: ev.TimedOut, now: float, timeouts: Timeout
         return doubt(job, ev.OutcomeUnknown("Midjourney was silent for too long"), now, timeouts)
     if event.result_held:
         cause = "there is a result that may belong to this job or to another one"
+        return doubt(job, ev.OutcomeUnknown(cause), now, timeouts)
+    if job.start_by_looks:  # then nothing shows that the deleted message was this job's
+        job = replace(job, message_id=None, job_uuid=None, percent=None, cancel_button=None)
+        job = replace(job, start_by_looks=False, start_deleted_at=None)
+        cause = "a message that looked like its own was deleted"
         return doubt(job, ev.OutcomeUnknown(cause), now, timeouts)
     detail = (
         "Midjourney deleted the job's message and sent no pictures. Midjourney does this if it objects to"

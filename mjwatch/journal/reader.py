@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from mjwatch.errors import JournalError
 from mjwatch.jobs.intake import TakenBefore
-from mjwatch.jobs.limits import limit_facts
+from mjwatch.jobs.limits import limit_facts, probe_text
 from mjwatch.jobs.status_text import limit_text
 from mjwatch.journal.database import (
     DAMAGED,
@@ -99,8 +99,11 @@ class JournalReader:
         return None if found is None else Pause(found["reason"], PauseKind(found["kind"]))
 
     def sending_limit(self, now: float) -> str | None:
-        """Return why all prompts wait and until when, as text; None if no limit holds them."""
-        return limit_text(limit_facts(self.recall("limits"), now)["sending_limit"], now)
+        """Return why all prompts wait, as text: for a limit, or for its probe; None if none of them holds."""
+        stored = self.recall("limits")
+        text = limit_text(limit_facts(stored, now)["sending_limit"], now)
+        probe = stored["sending"]["probe"] if stored else None
+        return probe_text(probe) if text is None and probe is not None else text
 
     def answer_of(self, request_id: int) -> str | None:
         """Return the stored answer to a request, or None while there is none."""
@@ -278,6 +281,11 @@ class JournalReader:
         """Return the times of the attempts after this time that were or may be executed, oldest first."""
         rows = self._all("SELECT at FROM attempts WHERE at>? AND counts=1 ORDER BY at", time)
         return [float(row[0]) for row in rows]
+
+    def last_attempts(self, count: int) -> list[float]:
+        """Return the times of the last attempts that were or may be executed, oldest first."""
+        rows = self._all("SELECT at FROM attempts WHERE counts=1 ORDER BY at DESC LIMIT ?", count)
+        return [float(row[0]) for row in reversed(rows)]
 
     def listed(self, state: State | None, limit: int) -> list[Job]:
         """Return jobs, the newest first; ``state``: only those in this state."""

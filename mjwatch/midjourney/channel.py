@@ -75,7 +75,7 @@ class Channel:
         The foreign jobs and the held results come with it if they have changed. Call ``position_stored`` once
         it is committed.
         """
-        newest = self.tracker.newest
+        newest = self.tracker.known_until()
         if self.tracker.unmatched.messages:
             newest = self.tracker.unmatched.safe_newest(newest)
         position: dict[str, Any] = {"gateway": self.stream.stored(), "newest": newest}
@@ -175,7 +175,7 @@ class Channel:
         if self.stream.cursor is not None:
             return ef.ReadHistory(self.stream.cursor)
         looked_for = [job for job in jobs.values() if job.state in IN_FLIGHT or self._is_unsearched(job)]
-        ids = [known for known in (self.tracker.newest, *(job.anchor for job in looked_for)) if known]
+        ids = [known for known in (self.tracker.known_until(), *(job.anchor for job in looked_for)) if known]
         starts = tuple(job.message_id for job in looked_for if job.message_id is not None)
         return ef.ReadHistory(min(ids, key=int, default=None), starts)
 

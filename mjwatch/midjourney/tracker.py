@@ -177,7 +177,9 @@ class MessageTracker:
         """
         parsed = [self._completed(self._parse("REST", message, jobs), jobs) for message in messages]
         unowned = [message for message in parsed if self._closed_owner(message, jobs) is None]
-        starts = [message for message in unowned if message.kind in _STARTS and self._may_be_mine(message)]
+        heard = [kept.message for kept in self.unmatched if kept.message.nonce is None]
+        starts = [message for message in (*unowned, *heard) if message.kind in _STARTS]
+        starts = [message for message in starts if self._may_be_mine(message)]
         disputed = [pair for start in starts for pair in self._disputed_by(start, jobs)]
         jobs = _without_disputed_starts(jobs, disputed)
         found = match_history(
@@ -186,7 +188,7 @@ class MessageTracker:
             self.foreign_jobs,
             self.me,
             by_text=by_text,
-            newest=self._known_until(),
+            newest=self.known_until(),
         )
         for message in found.ambiguous:
             if message.kind not in FINALS:
@@ -272,10 +274,10 @@ class MessageTracker:
 
     def begin_gap(self) -> None:
         """Note that messages newer than the newest known one may be missing."""
-        self._gap_after = self._known_until()
+        self._gap_after = self.known_until()
         self.caught_up = False
 
-    def _known_until(self) -> str | None:
+    def known_until(self) -> str | None:
         """Return the message up to which all are known: newer ones may be known too while a gap is unread."""
         return self.newest if self.caught_up else self._gap_after
 
@@ -348,7 +350,9 @@ class MessageTracker:
 
     def _of_no_job(self, message: ParsedMessage, jobs: Mapping[str, Job]) -> JobEvents | None:
         """Return what a message means that no job of ours can take; None if it is kept all the same."""
-        disputed = self._disputed_by(message, jobs) if is_nameless_start(message) else []
+        # An interaction names no owner where that of our attempt was not heard; somebody else's nonce does.
+        has_owner = message.kind is not MessageKind.STARTED or message.nonce is not None
+        disputed = [] if has_owner else self._disputed_by(message, jobs)
         # The start of a job of ours has a name, unless that was lost on the way.
         may_be_ours = disputed or any(fits(message, job) for job in jobs.values())
         if may_be_ours and message.kind is MessageKind.PROGRESS:

@@ -67,6 +67,7 @@ class History:
             (self._person_acts, 4),
             (self._hide_history, self.rng.choice([0, 0, 1])),
             (self._outage, self.rng.choice([0, 0, 1, 2])),
+            (self._lose_and_retry, self.rng.choice([0, 0, 1, 3])),
             (self._deafen, self.rng.choice([0, 0, 0, 1])),
         ]
         return [step for step, weight in weights for _ in range(weight)]
@@ -102,9 +103,9 @@ class History:
 
     # ---- people
 
-    def _drop(self) -> None:
+    def _drop(self, prompt: str | None = None) -> None:
         if len(self.client.jobs()) < 4:
-            prompt = self.rng.choice(self.prompts)
+            prompt = prompt or self.rng.choice(self.prompts)
             self.client.drop(prompt)
             self.tell(f"file: {prompt!r}")
 
@@ -187,15 +188,40 @@ class History:
         self.tell(f"POST of {job.id}: {text}")
 
     def _execute(self, job: Job) -> None:
+        made = self._executed(job)
+        for _ in range(self.rng.choice([0, 0, 1, 2])):
+            self._advance(made)
+
+    def _executed(self, job: Job) -> BotJob:
         made = self.world.execute(job.prompt.text, job.nonce or "", own=True)
         live = self.world.session
         if live is not None and live.id == job.session_id:
             self._advance(made)  # Discord itself says at once that the interaction is there
         else:
             made.steps.popleft()
-        for _ in range(self.rng.choice([0, 0, 1, 2])):
-            self._advance(made)
         self.promises.check_money(job)
+        return made
+
+    def _lose_and_retry(self) -> None:
+        """An answer is lost with its session, the bot is slow, and a person has the job sent again."""
+        effect = self.client.take(ef.Submit)
+        if effect is None:
+            return
+        job = effect.job
+        self.world.session = None
+        made = self._executed(job)
+        made.begins_at = self.world.now + self.rng.uniform(5.0, 100.0)
+        if self.client.connected:
+            self.client.disconnect()
+        self.client.put(ev.ForJob(job.id, ev.OutcomeUnknown("no answer"), job.nonce))
+        self.tell(f"POST of {job.id}: executed, no answer")
+        self.client.identify()
+        self.tell("new session")
+        self._answer_history()
+        present = self.client.engine.job(job.id) or job
+        if self.client.channel.waits_for_person(present):
+            self._retry(present)
+            self._drop(job.prompt.text)
 
     # ---- the bot, the gateway, the history
 
@@ -285,7 +311,9 @@ class History:
         reread = {id_: None if self.hidden else self.world.messages.get(id_) for id_ in effect.reread}
         for data in [*messages, *filter(None, reread.values())]:
             self.world.note_given(data)
-        newest = messages[-1]["id"] if messages else ("0" if effect.after is None else None)
+        newest = messages[-1]["id"] if messages else None
+        if effect.after is None:  # the channel names its last message, also where none can be read
+            newest = max(self.world.messages, key=int, default="0")
         self.client.put(ev.HistoryRead(tuple(messages), newest, reread))
         self.tell(f"history: {len(messages)} messages after {effect.after}, reread {len(reread)}")
 

@@ -39,10 +39,22 @@ class Promises:
         return [self.world.owners[nonce] for nonce in job.nonces if nonce in self.world.owners]
 
     def check_money(self, job: Job) -> None:
+        self._check_duplicates(job)
         present = self.client.engine.job(job.id) or job
         rendered = [made for made in self.made_by(present) if made.fate != "refused"]
         allowed = 1 + self.retries[job.id]
         assert len(rendered) <= allowed, f"{job.id} was executed {len(rendered)} times"
+
+    def _check_duplicates(self, job: Job) -> None:
+        """Check that no duplicate is sent beside a job that follows another job's start message."""
+        for other in self.client.jobs():
+            if other.state not in IN_FLIGHT or other.id == job.id or other.message_id is None:
+                continue
+            follows = self.world.truth[other.message_id]
+            is_duplicate = duplicate_key(other) == duplicate_key(job)
+            assert not is_duplicate or follows in self.made_by(other), (
+                f"{job.id} was sent beside {other.id}, which follows the start of {follows}"
+            )
 
     def check_result(self, job: Job) -> None:
         result = job.result
@@ -57,9 +69,6 @@ class Promises:
         if self._can_not_be_told_apart(made, job):
             self.counts["an equal prompt by hand that nothing told apart"] += 1
             self.confused.add(meaning(job.prompt.text))
-            return
-        if self._is_spare(made, job):
-            self.counts["an equal prompt of a job that a person retried, and that has its picture"] += 1
             return
         text = f"{job.id} {job.prompt.text!r} got the picture of {made} by {result.matched_by}"
         self.client.broken = self.client.broken or text
@@ -77,18 +86,20 @@ class Promises:
         if made.owner is not None or made.pressed is not None or not is_equal:
             return False
         heard_of_own = any({"start", "final"} & other.shown for other in own)
+        if self._is_older(job):
+            return False
         is_named = "name" in made.shown and not self._lost_its_name(made)
         missed = "start" not in made.shown and not any("final" in other.shown for other in own)
         return not is_named and (missed or not heard_of_own)
 
-    def _is_spare(self, made: BotJob, job: Job) -> bool:
-        """Return whether this is an attempt too many of another job with the same prompt.
-
-        A person had that job sent again, both attempts ran, and one picture was enough.
-        """
-        owner = next((other for other in self.client.jobs() if made in self.made_by(other)), None)
-        has_spare = owner is not None and owner.result is not None and self.retries[owner.id] > 0
-        return has_spare and meaning(made.prompt) == meaning(job.prompt.text)
+    def _is_older(self, job: Job) -> bool:
+        """Return whether an id shows that the result was asked for before the job's interaction."""
+        assert job.result is not None
+        start = (
+            self.world.truth[job.result.message_id].start_id if self.world.year.reference_on_final else None
+        )
+        shown = [id_ for id_ in (job.result.message_id, start) if id_ is not None]
+        return job.interaction_id is not None and min(map(int, shown)) < int(job.interaction_id)
 
     def _lost_its_name(self, made: BotJob) -> bool:
         """Return whether another start, whose own notice was not heard, may have ended this one's waiting."""

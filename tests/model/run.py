@@ -1,12 +1,13 @@
 """Run random histories and print those that break a promise.
 
-``python -m tests.model.run [--count N] [--seed N] [--without FIX]``.
+``python -m tests.model.run [--count N] [--seed N] [--without FIX] [--first]``.
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
+import math
 import sys
 import tempfile
 import time
@@ -43,8 +44,8 @@ def faults_collected() -> Iterator[None]:
         log.propagate = before[1]
 
 
-def failures(seeds: Iterable[int], counts: Counter[str]) -> list[tuple[int, str]]:
-    """Return the seeds whose history breaks a promise, each with its story."""
+def failures(seeds: Iterable[int], counts: Counter[str], most: float = math.inf) -> list[tuple[int, str]]:
+    """Return the seeds whose history breaks a promise, each with its story; stop once there are ``most``."""
     found = []
     with (
         faults_collected(),
@@ -57,6 +58,8 @@ def failures(seeds: Iterable[int], counts: Counter[str]) -> list[tuple[int, str]
                 History(journal, seed, counts).run()
             except ViolationError as violation:
                 found.append((seed, str(violation)))
+                if len(found) >= most:
+                    break
     return found
 
 
@@ -66,11 +69,14 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--without", choices=REVERTS, help="take this fix back: the histories must find that")
+    parser.add_argument("--first", action="store_true", help="stop at the first history that fails")
     options = parser.parse_args()
     counts: Counter[str] = Counter()
     began = time.process_time()
     with without(options.without) if options.without else nullcontext():
-        found = failures(range(options.seed, options.seed + options.count), counts)
+        found = failures(
+            range(options.seed, options.seed + options.count), counts, 1 if options.first else math.inf
+        )
     seconds = time.process_time() - began
     for _, story in found[:SHOWN]:
         print(story, end="\n\n")

@@ -40,6 +40,8 @@ class Year:
     suffix: str
     """What the account's settings add to each prompt."""
     slots: int
+    slow: float
+    """The share of jobs that the bot begins late."""
 
     @classmethod
     def drawn(cls, rng: Random) -> Year:
@@ -55,6 +57,7 @@ class Year:
             delete=rng.choice(["before", "after", "after", "never"]),
             suffix=rng.choice(["", "", " --s 250", " --v 7.0"]),
             slots=rng.choice([1, 1, 2, 3]),
+            slow=rng.choice([0.0, 0.0, 0.0, 0.4]),
         )
 
 
@@ -89,6 +92,8 @@ class BotJob:
     """What mjwatch has been given of it: its start, its final, its name (a nonce, or the notice with one)."""
     steps: deque[tuple[str, Callable[[], None]]] = field(default_factory=deque)
     fate: str = "done"
+    begins_at: float = 0.0
+    """The bot is slow with some jobs: it begins no earlier."""
     waits: bool = False
     runs: bool = False
 
@@ -158,6 +163,8 @@ class World:
         if own:
             self.owners[nonce] = job
         job.fate = self._fate(own=own)
+        if self.rng.random() < self.year.slow:
+            job.begins_at = self.now + self.rng.uniform(5.0, 100.0)
         steps = [("interaction", lambda: self._interaction(job))] if own else []
         if job.fate == "refused":
             steps.append(("refusal", lambda: self._notice(job, "Queue full", 16711680)))
@@ -194,6 +201,8 @@ class World:
         if not job.steps:
             return None
         name, act = job.steps[0]
+        if name == "begin" and self.now < job.begins_at:
+            return None
         if name == "begin" and self._running() >= self.year.slots:
             if job.waits:
                 return None

@@ -32,6 +32,7 @@ def test_every_job_is_done_once_in_every_other_world(tmp_path: Path) -> None:
                 stage.arm_fault(**fault, match=word)
         stage.fork(SHORT_TIMEOUTS_MODULE, "run")
         wait_until(lambda: "with 4001" in stage.log, "the subscription is refused")
+        wait_until(lambda: "history can't be read" in stage.log, "an error that is no JSON")
         # Else each passive update would cost a connection.
         stage.arm_fault(fault="wire", accepts_subscription=True)
         for name, prompt in prompts.items():

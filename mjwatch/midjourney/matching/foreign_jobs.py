@@ -188,10 +188,12 @@ class ForeignJobs:
     def end_by_content(self, final: ParsedMessage, running: Container[str | None] = ()) -> None:
         """End a foreign job that fits this final by content; no job of ours waits for it.
 
-        If more than one fits, the oldest stays: it keeps more results from being taken for ours. ``running``:
-        the start messages of jobs that stay, because they may still run.
+        If more than one fits, those stay that keep more results from being taken for ours: an earlier attempt
+        of ours ends before a job by hand, because it is no rival of its own job, and the oldest ends last.
+        ``running``: the start messages of jobs that stay, because they may still run.
         """
         fitting = [job for job in self._by_message.values() if job.may_match(final)]
+        fitting = [job for job in fitting if job.owner is not None] or fitting
         ended = next((job for job in reversed(fitting) if job.message_id not in running), None)
         if ended is not None:
             self._end(ended, final)

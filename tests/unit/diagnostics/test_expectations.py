@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +13,9 @@ from mjwatch.diagnostics.expectations import EXPECTATIONS, findings
 from mjwatch.diagnostics.recording import WireRecording
 from mjwatch.diagnostics.wire_evidence import Verdict
 from mjwatch.discord.rest import HttpExchange
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 CHANNEL, BOT, NONCE, ME = "222222222222222222", "936929561302675456", "1318633998611644416", "4"
 PROMPT = "a paper boat"

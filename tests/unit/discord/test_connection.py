@@ -523,3 +523,28 @@ def test_a_first_connection_is_no_end_of_an_outage(caplog: pytest.LogCaptureFixt
     log, _, lines = outage_log(caplog)
     log.up()
     assert lines() == []
+
+
+def test_no_new_session_begins_before_the_loss_of_the_last_one_is_stored() -> None:
+    async def invalid(_server: GatewayServer, peer: Peer, _request: web.Request) -> None:
+        await peer.hello()
+        await peer.expect(6)
+        await peer.send({"op": 9, "d": False})
+        await peer.until_closed()
+
+    known = ResumeState("session-1", 7, "")
+    asked: list[int] = []
+
+    def may_identify() -> bool:
+        asked.append(len(server.urls))
+        return len(asked) == 3
+
+    with (
+        gateway_server(invalid, welcome) as server,
+        connected_client(server, resume=known, may_identify=may_identify) as client,
+    ):
+        down, ready = client.next(), client.next()
+    assert isinstance(down, GatewayDown)
+    assert down.session_lost
+    assert isinstance(ready, GatewayReady)
+    assert asked == [1, 1, 1]

@@ -13,10 +13,11 @@ from mjwatch import events as ev
 from mjwatch.discord.http_errors import read_answer
 from mjwatch.jobs.pacing import DAY
 from mjwatch.journal.overview import overview
+from mjwatch.journal.reader import JournalReader
 from mjwatch.journal.requests import Request
 from mjwatch.journal.writer import Journal
 from mjwatch.midjourney.parsing.refusals import judge_embed
-from mjwatch.model import Refusal, State
+from mjwatch.model import Refusal, Result, State
 from tests.unit.engine.test_loop import FAST, READY, EngineHarness
 
 if TYPE_CHECKING:
@@ -259,6 +260,58 @@ def test_resume_has_a_prompt_tried_at_once_when_prompts_fail(harness: EngineHarn
     assert resumed(harness) == "was not paused; a prompt is tried now"
     later(harness, 0)
     assert len(sent(harness)) == 4
+
+
+def test_those_who_wait_for_the_probe_of_another_job_are_told_so(
+    harness: EngineHarness, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    drop(harness, 2)
+    tell(harness, ev.Refused(limited(60), executed=False))
+    later(harness, 61)
+    probe = sent(harness)[-1]
+    with closing(JournalReader(harness.journal.path)) as reader:
+        text = reader.sending_limit(harness.now)
+    assert text == f"job {probe} is sent first, to see whether sending works again"
+    assert caplog.messages.count(text) == 1
+    tell(harness, *started(harness))
+    with closing(JournalReader(harness.journal.path)) as reader:
+        assert reader.sending_limit(harness.now) is None
+
+
+def test_resume_names_no_prompt_to_try_where_none_is_queued(harness: EngineHarness) -> None:
+    drop(harness, 3)
+    for _ in range(3):
+        tell(harness, ev.Accepted(), SILENT)
+    assert resumed(harness) == "was not paused"
+
+
+def test_after_a_limit_on_reading_one_request_is_the_probe_and_the_others_follow(
+    harness: EngineHarness,
+) -> None:
+    drop(harness, 3)
+    for number in range(3):
+        tell(harness, *started(harness), ev.Finished(Result(f"{1000 + number}", "nonce", None, None, ())))
+    for job_id in sent(harness):
+        harness.feed(ev.ForJob(job_id, ev.SaveFailed("a rate limit", refusal=limited(60))))
+    harness.engine._channel.stream.missed_something(harness.now)
+    before = len(harness.effects)
+
+    def read() -> list[type[ef.Effect]]:
+        kinds = [type(effect) for effect in harness.effects[before:]]
+        return [kind for kind in kinds if kind in {ef.ReadHistory, ef.FetchResult}]
+
+    later(harness, 61)
+    assert read() == [ef.ReadHistory]
+    harness.feed(ev.HistoryReadFailed("no network"))
+    later(harness, 1)
+    assert read() == [ef.ReadHistory, ef.FetchResult]
+    assert harness.engine._wait() > 0
+    harness.feed(ev.ForJob(sent(harness)[0], ev.Published("folder")))
+    assert read() == [ef.ReadHistory, ef.FetchResult, ef.FetchResult]
+    later(harness, 10)
+    harness.feed(ev.HistoryRead((), "500"))
+    assert read()[3:] == [ef.ReadHistory, ef.FetchResult]
 
 
 def resumed(harness: EngineHarness) -> str:

@@ -400,6 +400,28 @@ def test_a_lost_session_is_forgotten_before_the_next_one_begins(harness: EngineH
     assert again.engine._channel.stream.user_id == ME
 
 
+def test_a_session_counts_as_stored_until_its_loss_is_committed(
+    harness: EngineHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def is_stored() -> bool:
+        return harness.engine.service.is_session_stored
+
+    assert not is_stored()
+    harness.online()
+    lost = ev.GatewayDown("op 9", 1.0, session_lost=True)
+    with monkeypatch.context() as broken:
+        broken.setattr(harness.journal, "remember", raise_journal_error)
+        with pytest.raises(JournalError):
+            harness.engine._handle(lost)
+    assert is_stored()
+    harness.engine._handle(lost)
+    assert not is_stored()
+
+
+def raise_journal_error(*_: object) -> None:
+    raise JournalError("the disk is full")
+
+
 def test_an_outcome_of_an_attempt_that_is_over_changes_nothing(harness: EngineHarness) -> None:
     harness.online()
     harness.drop("a.txt", "a red cat\n")

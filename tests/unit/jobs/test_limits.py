@@ -436,3 +436,68 @@ class Account(RuleBasedStateMachine):
 
 
 TestAccount = Account.TestCase
+
+
+SENT = made_job("job1", state=State.SUBMITTED)
+DOUBTFUL = made_job("job1", state=State.IN_DOUBT)
+RATE_ERROR = replace(limit(), scope=None, kind=RefusalClass.TRANSIENT, http_error="503")
+
+
+@pytest.mark.parametrize(
+    ("before", "job", "event", "expected"),
+    [
+        (SENT, DOUBTFUL, SILENT, ("interaction", True)),
+        (SENT, DOUBTFUL, ev.OutcomeUnknown("cut"), ("unanswered", False)),
+        (SENT, SENT, ev.OutcomeUnknown("cut"), None),
+        (SENT, DOUBTFUL, ev.TimedOut(), ("silence", True)),
+        (SENT, SENT, ev.TimedOut(), None),
+        (replace(SENT, state=State.RUNNING), DOUBTFUL, ev.TimedOut(), None),
+        (SENT, QUEUED, ev.Refused(RATE_ERROR, executed=False), ("503", False)),
+        (replace(SENT, started=NOW), QUEUED, ev.Refused(RATE_ERROR, executed=False), None),
+        (SENT, QUEUED, ev.Refused(replace(RATE_ERROR, http_error=None)), (RefusalClass.TRANSIENT, True)),
+        (SENT, QUEUED, ev.UploadFailed("no", refusal=RATE_ERROR), ("503", False)),
+    ],
+)
+def test_each_failure_has_its_kind_and_says_who_has_failed(
+    before: Job, job: Job, event: ev.JobEvent, expected: tuple[str, bool] | None
+) -> None:
+    failure = failure_of(before, job, event)
+    assert (failure and (failure.kind, failure.by_bot)) == expected
+    assert failure is None or failure.text
+
+
+def test_a_limit_keeps_its_scope_and_its_reason_over_a_restart() -> None:
+    limits = Limits().reading_limited(limit(scope=LimitScope.GLOBAL), 50.0)
+    loaded = Limits.load(json.loads(json.dumps(limits.to_store(50.0, NOW))), 10.0, NOW)
+    assert loaded.reading is not None
+    assert (loaded.reading.scope, loaded.reading.reason) == (LimitScope.GLOBAL, "a global limit")
+    assert loaded.reading.until == pytest.approx(10.0 + 60.0 + MARGIN)
+
+
+def test_a_wait_that_is_over_by_now_is_over_at_once() -> None:
+    stored = Limits().reading_limited(limit(), 50.0).to_store(50.0, NOW)
+    assert Limits.load(stored, 10.0, NOW + 3600).may_read(10.0)
+    assert Limits.load(stored, 10.0, NOW).next_time(10.0) == pytest.approx(70.0 + MARGIN)
+    assert Limits().next_time(10.0) == float("inf")
+
+
+def test_a_later_limit_on_reading_does_not_shorten_the_wait() -> None:
+    limits = Limits().reading_limited(limit(600.0), 0.0).reading_limited(limit(1.0), 0.0)
+    assert not limits.may_read(599.0)
+    assert limits.may_read(601.0)
+
+
+def test_only_an_outage_of_the_bot_postpones_what_is_expected_of_it() -> None:
+    running = made_job("job2", state=State.RUNNING)
+    assert tripped().postpones(running, 0.0)
+    assert not replace(tripped(), by_bot=False).postpones(running, 0.0)
+    assert not SendingGate().limited(limit(), 0.0).postpones(running, 0.0)
+    queue = SendingGate().limited(limit(scope=LimitScope.QUEUE), 0.0)
+    assert not queue.postpones(running, 0.0), "a full queue is no outage"
+    assert not queue.succeeded(90.0, is_probe=True, by_bot=True).postpones(running, 90.0)
+
+
+def test_a_limit_begins_the_count_of_failures_again() -> None:
+    gate = attempted(SendingGate(), "job1", 0.0, ev.Accepted(), SILENT)
+    gate = gate.limited(limit(), 1.0)
+    assert (gate.kind, gate.failures, gate.probe, gate.by_bot) == ("", 0, None, False)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mjwatch.discord.timing import backoff
-from mjwatch.jobs.pacing import DAY, Pace, Throttle
+from mjwatch.jobs.pacing import DAY, Pace, Throttle, kept_attempts
 
 NOW = 1_770_000_000.0
 PACE = Pace(max_in_flight=3, delay=4.0, jitter=4.0, max_per_day=5)
@@ -122,6 +122,23 @@ def test_what_was_not_executed_does_not_count_and_what_was_after_all_does() -> N
     assert throttle.capped_until(NOW + 20) == NOW + DAY
     throttle.not_executed(NOW - 2 * DAY)  # too old to have been counted
     assert throttle.capped_until(NOW + 20) == NOW + DAY
+
+
+def test_a_clock_that_is_days_ahead_for_a_while_does_not_use_up_the_cap_twice() -> None:
+    throttle = Throttle(replace(PACE, max_per_day=2))
+    for at in (NOW, NOW + 10):
+        throttle.sent(at, 0.0)
+    assert throttle.capped_until(NOW + 20) == NOW + DAY
+    assert throttle.capped_until(NOW + 3 * DAY) is None
+    assert throttle.capped_until(NOW + 30) == NOW + DAY
+
+
+def test_only_as_many_submissions_are_remembered_as_the_cap_needs() -> None:
+    pace = replace(PACE, max_per_day=2)
+    throttle = Throttle(pace)
+    for number in range(1000):
+        throttle.sent(NOW + number, 0.0)
+    assert len(throttle._sent) == kept_attempts(pace) == 5
 
 
 def test_the_count_goes_back_also_after_the_clock_was_set_back() -> None:

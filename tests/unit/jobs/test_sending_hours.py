@@ -111,3 +111,20 @@ def test_a_job_of_high_priority_may_pass(priority: int, urgent: int | None, wait
     noon = berlin("2026-06-01T12:00")
     assert pace.quiet_until(noon, priority) == (berlin("2026-06-01T22:00") if waits else None)
     assert pace.quiet_until(berlin("2026-06-01T23:00"), priority) is None
+
+
+def test_the_pace_is_that_of_the_settings() -> None:
+    pace = Pace.of(PaceSettings(max_in_flight=2, delay=5.0, jitter=6.0, max_per_day=7, urgent_priority=8))
+    assert (pace.max_in_flight, pace.delay, pace.jitter, pace.max_per_day, pace.urgent_priority) == (
+        2,
+        5,
+        6,
+        7,
+        8,
+    )
+
+
+def test_a_span_of_a_whole_day_is_always_open_and_minutes_count() -> None:
+    assert hours("08:00-08:00").is_open(berlin("2026-06-01T07:59"))
+    assert hours("08:00-08:30").is_open(berlin("2026-06-01T08:29:59"))
+    assert not hours("08:00-08:30").is_open(berlin("2026-06-01T08:30"))

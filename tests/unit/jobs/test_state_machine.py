@@ -519,6 +519,14 @@ def test_a_deleted_start_message_fails_the_job_only_after_a_grace_period() -> No
     assert _do(ev.Finished(RESULT), job=start_deleted_at).state is State.COLLECTING
 
 
+def test_a_job_whose_deleted_start_may_be_another_jobs_is_in_doubt_and_can_still_start() -> None:
+    looks = replace(FRESH, state=State.RUNNING, message_id="600", nonces=("1",), start_by_looks=True)
+    deleted = _do(ev.StartMessageDeleted(), job=looks)
+    doubtful = _do(ev.TimedOut(), job=deleted)
+    assert (doubtful.state, doubtful.message_id, doubtful.start_deleted_at) == (State.IN_DOUBT, None, None)
+    assert _do(ev.Started("700"), job=doubtful).state is State.RUNNING
+
+
 def test_a_sign_of_life_restarts_the_time_limit() -> None:
     job = _do(ev.Accepted(), ev.Started("400"), job=_submitting())
     later, _ = step(job, ev.Progressed(12), NOW + 500, LIMITS)

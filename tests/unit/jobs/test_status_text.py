@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mjwatch.jobs.status_text import WaitContext, clock, reason, wait_reason
+from mjwatch.jobs.status_text import IN_DOUBT, WaitContext, clock, reason, wait_reason
 from mjwatch.model import Note, Pause, PauseKind, State
 from mjwatch.trouble import resume_hint
 from tests.helpers.message_shapes import a_job
@@ -23,6 +23,14 @@ TRIED = a_job(
 )
 AHEAD = a_job("jobbbbbb", state=State.IN_DOUBT)
 PAUSED = Pause("Discord wants a captcha", PauseKind.ACCOUNT)
+
+
+def test_a_doubt_names_its_last_cause() -> None:
+    history = tuple(
+        Note(NOW, text) for text in ("in doubt: no answer", "retry requested", "in doubt: silence")
+    )
+    assert reason(replace(AHEAD, history=history))[0] == f"silence; {IN_DOUBT}"
+    assert reason(AHEAD)[0] == IN_DOUBT
 
 
 @pytest.mark.parametrize(

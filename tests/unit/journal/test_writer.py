@@ -131,6 +131,9 @@ def test_a_step_is_stored_with_its_attempt_and_the_position_in_the_stream(journa
     assert journal.attempts_since(NOW) == []
     journal.update(job, attempt_counts=True)
     assert journal.attempts_since(NOW) == [NOW + 1]
+    for nonce, at in (("6", NOW + 3), ("7", NOW + 2)):
+        journal.update(replace(job, nonces=("5", nonce)), attempt_at=at)
+    assert journal.last_attempts(2) == [NOW + 2, NOW + 3]
     assert (journal.recall("newest"), journal.recall("gateway")) == ("4", {"seq": 7})
     assert journal.recall("nothing") is None
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from mjwatch import events as ev
 from mjwatch.midjourney.channel import Channel
 from mjwatch.midjourney.matching.foreign_jobs import ForeignJob, ForeignJobs
-from mjwatch.midjourney.matching.matcher import Match, is_same_bot_job, match, match_history
+from mjwatch.midjourney.matching.matcher import AmbiguousMatch, Match, is_same_bot_job, match, match_history
 from mjwatch.midjourney.parsing.messages import read_message
 from mjwatch.midjourney.tracker import MessageTracker
 from mjwatch.model import Job, State
@@ -210,3 +212,74 @@ def test_progress_whose_start_was_missed_keeps_the_final_of_another_job_away() -
     assert tracker.history(messages, {job.id: job}) == []
     assert tracker.dispatch(create(result("700", uuid=UUID_A)), {job.id: job}) == []
     assert tracker.next_matched({job.id: job}) is None
+
+
+@pytest.mark.parametrize("start", ["ended nonce-1", "560"])
+def test_the_late_result_of_an_earlier_attempt_does_not_end_an_equal_job_by_hand(start: str) -> None:
+    """The job by hand began before the gap; the attempt that was given up ended in the gap."""
+    foreign_jobs = ForeignJobs()
+    foreign_jobs.add(ForeignJob(start, "a red cat", since="550", owner="jobaaaaa"))
+    foreign_jobs.note(read(started("600", nonce="77"), "MESSAGE_CREATE"))
+    job = a_job(anchor="650", interaction_id="690")
+    shown = [read(started("560"))] if start == "560" else []
+    shown.append(read(result("660", uuid=UUID_B)))
+    assert match_history(shown, [job], foreign_jobs, ME).matched == []
+    by_hand = read(result("800"), "MESSAGE_CREATE")
+    assert isinstance(match(by_hand, [job], foreign_jobs, ME), AmbiguousMatch)
+
+
+def test_a_gap_stays_to_be_read_whatever_is_heard_after_it() -> None:
+    """Else the starts by hand in it are never read: after a failed reading, or after a restart."""
+    channel = a_channel(a_job(), "session")
+    channel.tracker.newest = "600"
+    channel.tracker.begin_gap()
+    channel.history_handled(ev.HistoryRead((), None), 1000.0)
+    channel.ready(
+        ev.GatewayReady("next", "ws://127.0.0.1:1/", ME, "ada", frozenset(), frozenset(), 1), 1001.0
+    )
+    channel.tracker.dispatch(create(started("700", nonce="77")), {})
+    assert channel.position()["newest"] == "600"
+    request = channel.history_request({}, 1002.0)
+    assert request is not None
+    assert request.after == "600"
+    channel.history_handled(ev.HistoryRead((), None), 1003.0)
+    assert channel.position()["newest"] == "700"
+
+
+def test_a_start_whose_interaction_is_unknown_disputes_one_that_was_matched_by_looks() -> None:
+    tracker = MessageTracker(CHANNEL, lambda **_: None)
+    tracker.me = ME
+    job = a_job(state=State.RUNNING, message_id="600", start_by_looks=True)
+    other = create(started("650") | RUNNING)
+    assert tracker.dispatch(other, {job.id: job}) == [(job.id, ev.StartDisputed())]
+    heard = replace(job, interaction_id="540")
+    assert tracker.dispatch(other, {job.id: heard}) == [], "it is another one's"
+
+
+def test_a_start_that_was_heard_before_the_gap_was_read_disputes_what_the_history_shows() -> None:
+    channel = Channel(CHANNEL, lambda **_: None, quiet_time=60.0)
+    channel.tracker.me = ME
+    channel.tracker.begin_gap()
+    job = a_job(state=State.RUNNING, message_id="600", start_by_looks=True)
+    assert channel.tracker.dispatch(create(started("650")), {job.id: job}) == []
+    final = result("700", reply_to="600")
+    assert channel.history(ev.HistoryRead((final,), "700"), {job.id: job}) == [(job.id, ev.StartDisputed())]
+
+
+@pytest.mark.parametrize(
+    "named", [started("650", nonce="77"), started("650") | RUNNING, started("650") | {"nonce": "77"}]
+)
+def test_a_start_that_is_heard_with_the_name_of_another_is_not_taken_by_its_looks(
+    named: dict[str, Any],
+) -> None:
+    job = a_job(state=State.IN_DOUBT)
+    assert match(read(named, "MESSAGE_CREATE"), [job], ForeignJobs(), ME) is None
+    assert match(read(started("650"), "MESSAGE_CREATE"), [job], ForeignJobs(), ME) == Match(job.id, "text")
+
+
+def test_in_the_history_an_earlier_attempt_is_no_rival_of_its_own_job() -> None:
+    foreign_jobs = ForeignJobs()
+    foreign_jobs.add(ForeignJob("ended nonce-1", "a red cat", since="550", owner="jobaaaaa"))
+    final = read(result("700"))
+    assert match_history([final], [a_job()], foreign_jobs, ME).matched == [(Match("jobaaaaa", "text"), final)]
+    assert match_history([final], [a_job("jobbbbbb")], foreign_jobs, ME).matched == []
