@@ -37,14 +37,13 @@ AT_ONCE = [
     Row("cdn-404", (fault("cdn_404", count=99),), End.FAILED),
     Row("no-start", (fault("no_start"),)),
     Row("no-progress", (fault("no_progress"),)),
-    Row("stale-version", (fault("post_error", status=400, code=50035),), End.FAILED),
+    Row("stale-version", (fault("stale_version", count=2),)),
     Row("captcha", (fault("captcha"),), End.NEEDS_PERSON),
     Row("interaction-failed", (fault("interaction_failed"),), End.IN_DOUBT),
     Row("final-lost", (fault("final_lost"),)),
 ]
 WHILE_RUNNING = [
     Row("gateway-cut", (fault("gateway_cut"),)),
-    Row("session-lost", (fault("gateway_down", seconds=1, lose_session=True),)),
 ]
 
 
@@ -79,7 +78,7 @@ def main(names: list[str]) -> None:
     for row in [*AT_ONCE, *WHILE_RUNNING]:
         if not names or row.name in names:
             make(row, BUNDLES / f"{row.name}.json", late=row in WHILE_RUNNING)
-            print(row.name)  # noqa: T201
+            print(row.name)
 
 
 if __name__ == "__main__":
