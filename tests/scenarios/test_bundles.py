@@ -7,6 +7,7 @@ because they mostly wait.
 from __future__ import annotations
 
 import json
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ import pytest
 
 from mjwatch.diagnostics.wire_bundle import end_of
 from tests.scenarios.fault_runs import open_threaded_stage, read_journal, start_daemon
-from tests.scenarios.stage import wait_until
+from tests.scenarios.stage import open_stage, wait_until
 
 if TYPE_CHECKING:
     from mjwatch.journal.reader import JournalReader
@@ -30,6 +31,16 @@ def test_each_bundle_replays_to_the_end_in_it(tmp_path: Path) -> None:
     with ThreadPoolExecutor(AT_ONCE) as pool:
         problems = pool.map(lambda bundle: replayed(bundle, tmp_path / bundle.stem), BUNDLES)
         assert [problem for problem in problems if problem] == []
+
+
+def test_a_zip_file_replays_from_the_command_line(tmp_path: Path) -> None:
+    bundle = tmp_path / "mjwatch-jobaaaaa.zip"
+    with zipfile.ZipFile(bundle, "w") as parts:
+        parts.write(BUNDLES[0].with_name("refused.json"), "mjwatch-jobaaaaa/wire.json")
+    with open_stage(tmp_path / "w", "--replay", str(bundle)) as stage:
+        stage.drain()
+        (manifest,) = stage.manifests()
+    assert (manifest["state"], manifest["error"]["title"]) == ("failed", "Banned prompt")
 
 
 def replayed(bundle: Path, folder: Path) -> str:

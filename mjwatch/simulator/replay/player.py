@@ -93,10 +93,12 @@ class Player:
         for line in self._script.lines:
             if line.kind == "download":
                 self._downloads[unquote(self._ids.applied(line.name))].append(line.data)
-        before = 0.0
-        for line in self._script.lines:
+        history, before = self._script.history_by_line(), 0.0
+        for number, line in enumerate(self._script.lines):
             await asyncio.sleep(min(LONGEST_GAP, max(0.0, line.at - before)))
             before = line.at
+            for message in history.get(number, ()):
+                await self._store_recorded(message)
             await self._play_line(line)
             self._played += 1
         while True:
@@ -109,8 +111,8 @@ class Player:
             body, answer = await self._posts.get()
             self._ids.learn(_nonce_of(line.data.get("sent")), _nonce_of(body))
             answer.set_result(line)
-        elif line.kind == "http":
-            await self._prepare_answer(line)
+        elif line.kind == "http" and line.data.get("status") != 200:
+            self._errors[_NUMBER.sub("{id}", line.name)].append(line)
         elif line.kind == "dispatch":
             await self._dispatch(line)
         elif line.kind == "closed":
@@ -119,15 +121,10 @@ class Player:
             while not self._sessions.connected():
                 await asyncio.sleep(0.05)
 
-    async def _prepare_answer(self, line: Line) -> None:
-        if line.data.get("status") != 200:
-            self._errors[_NUMBER.sub("{id}", line.name)].append(line)
-            return
-        messages = line.data.get("body")
-        for message in messages if isinstance(messages, list) else []:
-            found = _with_paths(self._ids.applied(message))
-            await self._render(found)
-            self._store(found)
+    async def _store_recorded(self, message: Json) -> None:
+        found = _with_paths(self._ids.applied(message))
+        await self._render(found)
+        self._store(found)
 
     async def _dispatch(self, line: Line) -> None:
         data = _with_paths(self._ids.applied(line.data))

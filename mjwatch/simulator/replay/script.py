@@ -55,6 +55,21 @@ class Script:
             return None
         return f"{prompt}\n" if command == "imagine" else f"/{command} {prompt}".rstrip() + "\n"
 
+    def history_by_line(self) -> dict[int, list[Json]]:
+        """Return the messages of the history, by the number of the line before which it has them.
+
+        That is the line that made the client read them, or one before it: they were there by then.
+        """
+        found: dict[int, list[Json]] = {}
+        cause = 0
+        for number, line in enumerate(self.lines):
+            if line.kind in ("dispatch", "session", "closed"):
+                cause = number
+            elif line.kind == "http" and line.data.get("status") == 200:
+                body = line.data.get("body")
+                found.setdefault(cause, []).extend(body if isinstance(body, list) else [])
+        return found
+
 
 def read_script(path: Path) -> Script:
     """Read ``wire.json``, or a bundle that contains it. Raise ReplayError or OSError."""
