@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> None:
             text = json.dumps(document, indent=1, ensure_ascii=False)
             (MESSAGES / f"{name}.json").write_text(f"{text}\n", encoding="utf-8")
     how = "written: look at the diff" if "--yes" in arguments else "add YES=1 to write the files"
-    print(f"{len(found)} new forms; {how}" if found else "no new forms")
+    print(f"new forms: {len(found)}; {how}" if found else "no new forms")
 
 
 def new_documents(bundle: Path, folder: Path) -> dict[str, Document]:
@@ -55,10 +55,17 @@ def new_documents(bundle: Path, folder: Path) -> dict[str, Document]:
 
 def form_of(document: Document) -> str:
     """Return what two messages have in common that differ only in ids, texts and numbers of pictures."""
-    payload = document["payload"]
-    title = [embed.get("title") for embed in payload.get("embeds") or []]
+    payload, reading = document["payload"], _reading(document)
+    embeds = payload.get("embeds") if isinstance(payload, dict) else None
+    titles = [embed.get("title") for embed in embeds or [] if isinstance(embed, dict)]
     status = (payload.get("status"), _code(payload.get("body"))) if document["event"] == "HTTP" else None
-    return json.dumps([document["event"], document["expect"].get("kind"), title, status, sorted(payload)])
+    return json.dumps([document["event"], reading["kind"], titles, status, sorted(reading)])
+
+
+def _reading(document: Document) -> Document:
+    """Return what mjwatch reads, without what it does not find."""
+    reading = json.loads(json.dumps(explain(document)))
+    return {key: value for key, value in reading.items() if value not in (None, [])}
 
 
 def _code(body: object) -> object:
@@ -73,12 +80,10 @@ def _documents(bundle: Path) -> Iterator[Document]:
             if payload.get("status") in (None, 200, 204):
                 continue
             payload = {key: payload.get(key) for key in ("status", "headers", "body")}
-        elif line.kind != "dispatch":
+        elif line.kind != "dispatch" or not event.startswith("MESSAGE_"):
             continue
-        document = {"origin": f"bundle {bundle.stem}", "event": event, "payload": payload}
-        reading = json.loads(json.dumps(explain(document)))
-        expected = {key: value for key, value in reading.items() if value not in (None, [])}
-        yield {"origin": document["origin"], "event": event, "expect": expected, "payload": payload}
+        document = {"origin": f"bundle {bundle.stem}", "event": event, "expect": {}, "payload": payload}
+        yield {**document, "expect": _reading(document)}
 
 
 if __name__ == "__main__":
