@@ -40,8 +40,11 @@ _BETWEEN_IDS = 1 << 22
 
 
 def wire_of(job: Job, pause: Pause | None, lines: Sequence[WireLine]) -> dict[str, Any] | None:
-    """Return the bundle's ``wire.json`` for this job; None if nothing was recorded about it."""
-    chosen = _chosen(job, lines)
+    """Return the bundle's ``wire.json`` for this job; None if nothing was recorded about it.
+
+    There ``at`` is seconds since the first line, and that of a POST is when it was sent.
+    """
+    chosen = sorted((_from_request(line) for line in _chosen(job, lines)), key=lambda line: line.at)
     posts = [object_of(object_of(line.data).get("sent")) for line in chosen if _is_post(line)]
     if not posts:
         return None
@@ -148,6 +151,14 @@ def _own_part(line: WireLine, own: set[str]) -> WireLine:
     return type(line)(line.at, line.kind, line.name, {**data, "body": messages})
 
 
+def _from_request(line: WireLine) -> WireLine:
+    """Return a POST at the time when it was sent: its events may arrive before its answer."""
+    took = object_of(line.data).get("took")
+    if not _is_post(line) or not isinstance(took, int | float):
+        return line
+    return type(line)(line.at - took, line.kind, line.name, line.data)
+
+
 def _is_post(line: WireLine) -> bool:
     return line.kind is WireKind.HTTP and line.name == "POST /interactions"
 
@@ -183,7 +194,7 @@ def _known(data: object, names: dict[str, str]) -> Any:
     headers = {"headers": data["headers"]} if is_object(data.get("headers")) else {}
     return {
         **_passed(data, names),
-        **{key: data[key] for key in ("begins", "failed") if key in data},
+        **{key: data[key] for key in ("begins", "failed", "took") if key in data},
         **headers,
     }
 

@@ -50,7 +50,10 @@ class WireKind(StrEnum):
     CLOSED = "closed"
     """The connection ended; ``code`` is that of its close frame, or null."""
     HTTP = "http"
-    """``name`` is ``POST /interactions``; ``data`` has ``status``, ``headers``, ``body`` and ``sent``."""
+    """``name`` is ``POST /interactions``; ``data`` has ``status``, ``headers``, ``body`` and ``sent``.
+
+    ``at`` is the time of the answer, ``took`` the seconds until then.
+    """
     DOWNLOAD = "download"
     """``name`` is the path of a picture; ``data`` has ``status``, ``begins`` (hex) and ``failed``."""
 
@@ -94,7 +97,7 @@ class WireLog:
 
     def http(self, exchange: HttpExchange) -> None:
         """Record an exchange: the ``tap`` of a DiscordREST."""
-        data: dict[str, Any] = {"status": exchange.status}
+        data: dict[str, Any] = {"status": exchange.status, "took": round(exchange.took, 3)}
         headers = {name.lower(): value for name, value in exchange.headers.items()}
         data["headers"] = {name: headers[name] for name in _KEPT_HEADERS if name in headers}
         is_post = exchange.path == "/interactions"

@@ -40,7 +40,8 @@ class HttpExchange:
     """One request and its answer, without the login.
 
     ``path`` is that below the API's address, without the query. ``sent`` is JSON, and so is what ``body``
-    returns: None if the answer is empty or something else. ``status`` is None if no usable answer came.
+    returns: None if the answer is empty or something else. ``status`` is None if no usable answer came;
+    ``took``: the seconds until the answer, or until that was clear.
     """
 
     method: str
@@ -50,6 +51,7 @@ class HttpExchange:
     headers: Mapping[str, str]
     body: Callable[[], object]
     is_empty: bool
+    took: float = 0.0
 
 
 def _no_tap(exchange: HttpExchange) -> None:
@@ -224,7 +226,7 @@ class DiscordREST:
 
     def _exchange(self, method: str, route: str, limit: int, **options: Any) -> tuple[Response, bytes]:
         """Send a request; return the answer and its body, of ``limit`` bytes at most, and report both."""
-        sent, data = options.get("json"), b""
+        sent, data, began = options.get("json"), b"", time.monotonic()
         try:
             response = self._transport.send(method, self._api_url + route, **options)
             self._note_time(response)
@@ -233,7 +235,8 @@ class DiscordREST:
             else:
                 data = self._transport.read_body(response, limit=limit)
         except UnansweredError:
-            self._tap(HttpExchange(method, route, sent, None, {}, lambda: None, is_empty=True))
+            took = time.monotonic() - began
+            self._tap(HttpExchange(method, route, sent, None, {}, lambda: None, is_empty=True, took=took))
             raise
         self._tap(
             HttpExchange(
@@ -244,6 +247,7 @@ class DiscordREST:
                 response.headers,
                 lambda: self._without_token(data),
                 is_empty=not data,
+                took=time.monotonic() - began,
             )
         )
         return response, data

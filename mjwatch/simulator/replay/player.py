@@ -7,6 +7,7 @@ the client's doing. What the client asks for beside that, the simulator answers 
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 from collections import defaultdict, deque
 from contextlib import suppress
@@ -66,6 +67,7 @@ class Player:
         self._posts: asyncio.Queue[tuple[Any, asyncio.Future[Line | None]]] = asyncio.Queue()
         self._errors: defaultdict[str, deque[Line]] = defaultdict(deque)
         self._downloads: defaultdict[str, deque[Json]] = defaultdict(deque)
+        self._late: list[tuple[float, asyncio.Future[Line | None], Line]] = []
         self._task: asyncio.Task[None] | None = None
         self._played = 0
         self.unexpected: list[str] = []
@@ -97,10 +99,12 @@ class Player:
         for number, line in enumerate(self._script.lines):
             await asyncio.sleep(min(LONGEST_GAP, max(0.0, line.at - before)))
             before = line.at
+            self._answer_until(line.at)
             for message in history.get(number, ()):
                 await self._store_recorded(message)
             await self._play_line(line)
             self._played += 1
+        self._answer_until(math.inf)
         while True:
             body, answer = await self._posts.get()
             self.unexpected.append(f"POST {INTERACTIONS}, nonce {_nonce_of(body)}")
@@ -110,7 +114,7 @@ class Player:
         if line.kind == "http" and line.name == f"POST {INTERACTIONS}":
             body, answer = await self._posts.get()
             self._ids.learn(_nonce_of(line.data.get("sent")), _nonce_of(body))
-            answer.set_result(line)
+            self._late.append((line.at + float(line.data.get("took") or 0.0), answer, line))
         elif line.kind == "http" and line.data.get("status") != 200:
             self._errors[_NUMBER.sub("{id}", line.name)].append(line)
         elif line.kind == "dispatch":
@@ -120,6 +124,13 @@ class Player:
         elif line.kind == "session":
             while not self._sessions.connected():
                 await asyncio.sleep(0.05)
+
+    def _answer_until(self, at: float) -> None:
+        """Answer the POSTs that were answered by then; their events may have come before that."""
+        for due, answer, line in self._late:
+            if due <= at and not answer.done():
+                answer.set_result(line)
+        self._late = [late for late in self._late if not late[1].done()]
 
     async def _store_recorded(self, message: Json) -> None:
         found = _with_paths(self._ids.applied(message))

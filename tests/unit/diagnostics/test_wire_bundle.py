@@ -104,6 +104,19 @@ def test_ids_are_replaced_everywhere_alike_and_keep_their_order() -> None:
     assert int(message["nonce"]) < int(attachment["id"]) < int(message["id"])
 
 
+def test_a_post_is_before_its_events_although_its_answer_was_later() -> None:
+    late = WireLine(3.0, POST.kind, POST.name, {**POST.data, "took": 1.5})
+    found = wire_of(
+        JOB, None, [dispatch(2.0, "INTERACTION_CREATE", id="1477942400000000002", nonce=NONCE), late]
+    )
+    assert found is not None
+    assert [(line["at"], line["name"]) for line in found["lines"]] == [
+        (0.0, "POST /interactions"),
+        (0.5, "INTERACTION_CREATE"),
+    ]
+    assert found["lines"][0]["data"]["took"] == 1.5
+
+
 def test_without_a_post_there_is_nothing_to_replay() -> None:
     assert wire_of(JOB, None, [READY]) is None
 
