@@ -62,6 +62,8 @@ async def serving(options: SimulatorOptions) -> AsyncIterator[str]:
             make_workspace(options.workspace, host)
             if script is not None and script.prompt_file is not None:
                 put_prompt(options.workspace, script.prompt_file)
+        if script is not None:
+            print(f"replaying {script}", file=sys.stderr)  # noqa: T201
         await runner.setup()
         if scenario is not None:
             discord.play(scenario)

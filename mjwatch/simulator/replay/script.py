@@ -46,6 +46,15 @@ class Script:
     account: dict[str, str]
     job: Json
     lines: tuple[Line, ...]
+    end: Json = field(default_factory=dict)
+    """How the recorded job stood, as mjwatch's bundle says it."""
+
+    def __str__(self) -> str:
+        """Return a line about what is played, for the terminal."""
+        refusal, pause = self.end.get("refusal") or {}, self.end.get("pause")
+        facts = [str(self.end.get("state", "unknown")), refusal.get("title") or refusal.get("class") or ""]
+        facts += [f"sending paused ({pause})" if pause else ""]
+        return f"{len(self.lines)} lines of a job that was: {', '.join(fact for fact in facts if fact)}"
 
     @property
     def prompt_file(self) -> str | None:
@@ -86,7 +95,7 @@ def read_script(path: Path) -> Script:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
         raise ReplayError(f"{path} is no bundle with a recording of the wire") from error
-    return Script(account, dict(document["job"]), lines)
+    return Script(account, dict(document["job"]), lines, dict(document.get("end") or {}))
 
 
 def _wire_part(path: Path) -> str:

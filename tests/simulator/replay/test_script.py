@@ -73,6 +73,13 @@ def test_the_prompt_file_asks_for_the_same_job() -> None:
     assert script(action="U1").prompt_file is None
 
 
+def test_it_says_what_is_played() -> None:
+    refused = {"state": "failed", "refusal": {"class": "user", "title": "Invalid link"}, "pause": None}
+    assert str(Script({}, {}, (), refused)) == "0 lines of a job that was: failed, Invalid link"
+    paused = {"state": "queued", "refusal": None, "pause": "account"}
+    assert str(Script({}, {}, (), paused)) == "0 lines of a job that was: queued, sending paused (account)"
+
+
 def test_ids_become_those_of_this_world_and_of_the_client_everywhere() -> None:
     ids = substitution()
     ids.learn(NONCE, "77")
