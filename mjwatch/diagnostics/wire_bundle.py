@@ -31,6 +31,52 @@ SLACK = 60.0
 _BOTS = frozenset({MIDJOURNEY_APPLICATION_ID, NIJI_APPLICATION_ID})
 _PASSES = (KEYS - {"auth_token", "resume_gateway_url", "session_id"}) | {"size", "values"}
 _NAMES = ("username", "global_name", "nick", "display_name")
+_ORDINARY = frozenset(
+    {
+        *(
+            "fast",
+            "relaxed",
+            "turbo",
+            "stealth",
+            "paused",
+            "stopped",
+            "remix",
+            "image",
+            "video",
+            "prompt",
+            "a",
+            "by",
+        ),
+        *(
+            "imagine",
+            "open",
+            "on",
+            "for",
+            "full",
+            "quality",
+            "website",
+            "with",
+            "strong",
+            "subtle",
+            "pan",
+            "zoom",
+        ),
+        *(
+            "Image",
+            "Open",
+            "Remix",
+            "Pan",
+            "Zoom",
+            "Variations",
+            "Upscaled",
+            "Stopped",
+            "Subtle",
+            "Strong",
+            "Waiting",
+        ),
+    }
+)
+"""Words of the bot's own texts: where a person's name is one of them, it says nothing there."""
 _SNOWFLAKE = re.compile(r"(?<![0-9])[0-9]{17,20}(?![0-9])")
 _UUID = re.compile(UUID, re.IGNORECASE)
 _QUERY = re.compile(r"(https?://[^\s?\"\\<>()]+)\?[^\s\"\\<>()]+")
@@ -179,7 +225,7 @@ def _without_names(document: dict[str, Any]) -> dict[str, Any]:
     names: dict[str, str] = {}
     lines = [{**line, "data": _known(line["data"], names)} for line in document["lines"]]
     text = json.dumps({**document, "lines": lines}, ensure_ascii=False)
-    for name in sorted(names, key=len, reverse=True):
+    for name in sorted(names.keys() - _ORDINARY, key=len, reverse=True):
         text = re.sub(
             rf"(?<!\w){re.escape(json.dumps(name, ensure_ascii=False)[1:-1])}(?![^\W_])", names[name], text
         )
@@ -207,7 +253,12 @@ def _passed(value: object, names: dict[str, str]) -> Any:
     if "username" in value and not value.get("bot") and value.get("id") not in _BOTS:
         for name in (value[key] for key in _NAMES if isinstance(value.get(key), str)):
             names.setdefault(name, f"person{len(names) + 1}")
-    return {key: _passed(item, names) for key, item in value.items() if key in _PASSES}
+    passed = {key: _passed(item, names) for key, item in value.items() if key in _PASSES}
+    return (
+        {**passed, "username": names.get(passed["username"], passed["username"])}
+        if "username" in passed
+        else passed
+    )
 
 
 def _with_other_ids(document: dict[str, Any]) -> dict[str, Any]:

@@ -104,6 +104,15 @@ def test_ids_are_replaced_everywhere_alike_and_keep_their_order() -> None:
     assert int(message["nonce"]) < int(attachment["id"]) < int(message["id"])
 
 
+def test_a_name_that_is_a_word_of_the_bot_leaves_its_texts_alone() -> None:
+    person = {"id": ME, "username": "fast", "global_name": "Zebedee"}
+    content = f"**a Zebedee** - <@{ME}> (fast)"
+    found = wire(dispatch(2.0, "MESSAGE_CREATE", id="1", nonce=NONCE, content=content, mentions=[person]))
+    message = found["lines"][1]["data"]
+    assert message["content"] == f"**a person2** - <@{found['account']['user_id']}> (fast)"
+    assert message["mentions"][0]["username"] == "person1"
+
+
 def test_a_post_is_before_its_events_although_its_answer_was_later() -> None:
     late = WireLine(3.0, POST.kind, POST.name, {**POST.data, "took": 1.5})
     found = wire_of(
