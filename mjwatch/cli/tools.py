@@ -148,8 +148,8 @@ def bundle(
 ) -> None:
     """Collect everything about a job in a zip file, without secrets.
 
-    For a bug report: the job, its rows in the journal, its lines in the log, the settings and the versions.
-    The token is left out; the prompt file and the ids are included.
+    For a bug report: the job, its rows in the journal, its lines in the log, what Discord and Midjourney said
+    about it, the settings and the versions. The token is left out; the prompt file and the ids are included.
     """
     from mjwatch.diagnostics.bundle import make_bundle
 
