@@ -19,6 +19,7 @@ from mjwatch.simulator.gateway.sessions import encoded
 from mjwatch.simulator.http.errors import json_answer
 from mjwatch.simulator.messages.plans import SimulatedAccount
 from mjwatch.simulator.messages.profiles import PROFILES, CurrentProfile
+from mjwatch.simulator.midjourney.past import PastJob
 from mjwatch.simulator.world import BOT_ID, CHANNEL_ID, GUILD_ID
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class Control:
             web.get("/_sim/state", self.state),
             web.get("/_sim/faults", self.show_faults),
             web.post("/_sim/faults", self.arm),
+            web.post("/_sim/past", self.add_past),
             web.post("/_sim/reset", self.reset),
         ]
 
@@ -107,6 +109,15 @@ class Control:
             reason = str(error) if isinstance(error, FaultError) else "the body is not JSON"
             return json_answer({"error": reason}, 400)
         return json_answer(self._faults.body())
+
+    async def add_past(self, request: web.Request) -> web.Response:
+        """Put finished jobs of the past into the channel's history: a JSON list of PastJob's fields."""
+        _check_caller(request)
+        try:
+            wanted = [PastJob(**fields) for fields in await request.json()]
+        except (ValueError, TypeError) as error:
+            return json_answer({"error": f"not a list of past jobs: {error}"}, 400)
+        return json_answer(await self._bot.past.add(wanted))
 
     def apply(self, requested: object) -> None:
         """Arm the requested fault or list of faults; some act at once. Raise FaultError."""

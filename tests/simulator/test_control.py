@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 
 from mjwatch.simulator.faults.catalogue import CATALOGUE
 from mjwatch.simulator.faults.registry import FaultError, FaultRegistry
+from mjwatch.simulator.world import STRANGER_ID, USER_ID
 from tests.simulator.harness import play, simulated
 
 
@@ -40,6 +43,36 @@ def test_the_state_is_the_record_of_executions() -> None:
             counts = {name: state[name] for name in state if isinstance(state[name], int)}
             unseen = dict.fromkeys(("resumes", "cdn_with_authorization", "token_leaks", "uploads"), 0)
             assert counts == {"identifies": 1, "downloads": 1, **unseen}
+
+    play(scenario)
+
+
+def test_past_jobs_are_in_the_history_and_their_buttons_work() -> None:
+    async def scenario() -> None:
+        async with simulated(grid=64) as client, client.gateway() as gateway:
+            await gateway.identify()
+            wanted = [
+                {"prompt": "a red cat", "at": 1_700_000_000},
+                {"prompt": "a red cat", "at": 1_700_000_060, "upscales": 2},
+                {"prompt": "a blue dog", "at": 1_700_000_120, "user": STRANGER_ID},
+                {"prompt": "gone", "at": 1_700_000_180, "deleted": True},
+            ]
+            status, made = await client.call("POST", "/_sim/past", json=wanted)
+            shown = {message["id"]: message for message in await client.history()}
+            assert status == 200
+            assert {past["message_id"] for past in made if not past["deleted"]} == set(shown)
+            grid, single, stranger = (shown[past["message_id"]] for past in made[:3])
+            assert grid["timestamp"].startswith("2023-11-14T22:13:20")
+            assert (f"Image #2 <@{USER_ID}>" in single["content"], made[1]["tiles"]) == (True, [2])
+            assert f"<@{STRANGER_ID}>" in stranger["content"]
+            _, data = await client.download(grid["attachments"][0]["url"])
+            assert hashlib.sha256(data).hexdigest() == made[0]["sha256"]
+            state = await client.state()
+            assert state["interactions"] == state["renderings"] == state["posts"] == []
+            await client.press(gateway, grid, f"MJ::JOB::upsample::1::{made[0]['job_uuid']}")
+            assert "Image #1" in (await gateway.final())["content"]
+            status, _ = await client.call("POST", "/_sim/past", json=[{"prompts": []}])
+            assert status == 400
 
     play(scenario)
 

@@ -175,7 +175,7 @@ class MessageForms:
 
 
 def _user(user_id: str) -> Json:
-    return user() if user_id == USER_ID else stranger()
+    return user() if user_id == USER_ID else {**stranger(), "id": user_id}
 
 
 def _reference(channel: SimulatedChannel, message_id: str) -> Json:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mjwatch.simulator.messages.plans import HOURS_OF_PLAN, SimulatedAccount
 from mjwatch.simulator.midjourney.components import INPAINT, ComponentPresses, ContextMenu, Dialogs
 from mjwatch.simulator.midjourney.imagine import ImagineCommands
+from mjwatch.simulator.midjourney.past import PastJobs
 from mjwatch.simulator.midjourney.queue import RenderQueue, Slots
 from mjwatch.simulator.midjourney.text_commands import ANSWER_TIME, Preferences, TextCommands
 from mjwatch.simulator.recorder import ExecutedInteraction
@@ -90,6 +91,7 @@ class MidjourneyBot:
         text_commands = TextCommands(context, queue)
         imagine_commands = ImagineCommands(context, queue, self._history, self._spawn)
         preferences = Preferences(context, self.account, self._history)
+        self.past = PastJobs(context, queue, self._history)
         self._menu = ContextMenu(context, queue, self._history)
         self._presses = ComponentPresses(
             context, queue, self._history, text_commands, imagine_commands, preferences

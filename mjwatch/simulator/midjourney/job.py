@@ -115,6 +115,16 @@ class RenderJob:
         finally:
             rendering.cancel()
 
+    async def made_before(self) -> Json:
+        """Return the final as a job that ended long ago has left it; its start is deleted."""
+        self.progress = {"id": self.context.forms.next_id()}
+        channel = self.interaction.channel
+        self._attachments = JobAttachments(self.context, channel, self.plan, self.uuid, self._faults)
+        message = self._final(await self._attachments.result())
+        self.result = {name: message[name] for name in ("id", "channel_id")}
+        self.finished(self)
+        return message
+
     async def clear_up(self) -> None:
         """Delete the progress message after the final, if the profile does so; the slot is already free."""
         is_result = self.progress is not None and self.progress["id"] == self.result.get("id")
