@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import threading
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -30,7 +31,7 @@ WIRE_FILE = "wire.jsonl"
 """The file in the state folder that grows; the older one is ``wire.jsonl.1``."""
 LARGEST_FILE = 4 * 1024 * 1024
 """Bytes, after which a new file begins; both together hold some hundred jobs."""
-LONGEST_ENTRY = 64 * 1024
+LONGEST_ENTRY = 128 * 1024
 """Characters. A longer entry keeps only its name."""
 
 SESSION_EVENTS = ("READY", "RESUMED")
@@ -90,13 +91,18 @@ class WireLog:
 
     def gateway(self, direction: str, payload: Mapping[str, Any]) -> None:
         """Record what was received, if it is about us: the ``tap`` of a WebsocketConnection."""
-        if direction == "closed":
-            self._add(WireKind.CLOSED, "close", {"code": payload.get("code")})
-        elif direction == "received" and payload.get("op") == Opcode.DISPATCH:
-            self._dispatch(str(payload.get("t")), object_of(payload.get("d")))
+        with _no_harm():
+            if direction == "closed":
+                self._add(WireKind.CLOSED, "close", {"code": payload.get("code")})
+            elif direction == "received" and payload.get("op") == Opcode.DISPATCH:
+                self._dispatch(str(payload.get("t")), object_of(payload.get("d")))
 
     def http(self, exchange: HttpExchange) -> None:
         """Record an exchange: the ``tap`` of a DiscordREST."""
+        with _no_harm():
+            self._exchange(exchange)
+
+    def _exchange(self, exchange: HttpExchange) -> None:
         data: dict[str, Any] = {"status": exchange.status, "took": round(exchange.took, 3)}
         headers = {name.lower(): value for name, value in exchange.headers.items()}
         data["headers"] = {name: headers[name] for name in _KEPT_HEADERS if name in headers}
@@ -112,7 +118,8 @@ class WireLog:
     def download(self, download: Download) -> None:
         """Record a download: the ``tap`` of a CDN."""
         data = {"status": download.status, "begins": download.begins.hex(), "failed": bool(download.error)}
-        self._add(WireKind.DOWNLOAD, urlsplit(download.url).path, data)
+        with _no_harm():
+            self._add(WireKind.DOWNLOAD, urlsplit(download.url).path, data)
 
     def _dispatch(self, name: str, data: Mapping[str, Any]) -> None:
         if name in SESSION_EVENTS:
@@ -140,11 +147,8 @@ class WireLog:
         line = json.dumps(entry, separators=(",", ":"))
         if len(line) > LONGEST_ENTRY:
             line = json.dumps({**entry, "data": None})
-        try:
-            with self._lock:
-                self._write(line.encode() + b"\n")
-        except OSError as error:  # the disk is full, for example: the journal reports that
-            log.debug("the wire is not recorded: %s", error.strerror)
+        with self._lock:
+            self._write(line.encode() + b"\n")
 
     def _write(self, line: bytes) -> None:
         if self._file is not None and self._size > LARGEST_FILE:
@@ -155,6 +159,17 @@ class WireLog:
             self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
             self._size = os.fstat(self._file).st_size
         self._size += os.write(self._file, line)
+
+
+@contextmanager
+def _no_harm() -> Iterator[None]:
+    """Let no failure of the recording reach what is recorded, such as a POST that was accepted."""
+    try:
+        yield
+    except OSError as error:  # the disk is full, for example: the journal reports that
+        log.debug("the wire is not recorded: %s", error.strerror)
+    except Exception:
+        log.exception("the wire can't be recorded")
 
 
 def read_wire(state: Path, since: float) -> Iterator[WireLine]:

@@ -80,10 +80,19 @@ def test_the_two_files_stay_small(wire: WireLog, tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(wire_log, "LARGEST_FILE", 2000)
     for number in range(100):
         received(wire, "MESSAGE_CREATE", {"id": str(number), "channel_id": CHANNEL, "content": "x" * 100})
-    received(wire, "MESSAGE_CREATE", {"id": "100", "channel_id": CHANNEL, "content": "x" * 70_000})
+    received(wire, "MESSAGE_CREATE", {"id": "100", "channel_id": CHANNEL, "content": "x" * 140_000})
     assert sum(file.stat().st_size for file in tmp_path.glob(f"{WIRE_FILE}*")) < 6000
     *_, before, last = read_wire(tmp_path, 0.0)
     assert (before.data["id"], last.data) == ("99", None)
+
+
+def test_what_can_not_be_recorded_does_no_harm(wire: WireLog, caplog: pytest.LogCaptureFixture) -> None:
+    deep: list[object] = []
+    for _ in range(100_000):
+        deep = [deep]
+    wire.http(exchange("POST", "/interactions", 400, {"nonce": "7"}, deep))
+    received(wire, "INTERACTION_CREATE", {"nonce": "7", "data": deep})
+    assert "the wire can't be recorded" in caplog.text
 
 
 def test_a_disk_that_takes_nothing_and_a_torn_line_are_no_failures(wire: WireLog, tmp_path: Path) -> None:
