@@ -36,10 +36,13 @@ if TYPE_CHECKING:
 
 
 PIXELS_AT_MOST = 100_000_000
-"""A grid of Midjourney has 12.6 million pixels at most (recorded 2026-06); a larger one is an attack."""
+"""A grid of Midjourney has 12.6 million pixels at most (recorded 2026-06); a larger file is an attack."""
 
-DECODED_AT_MOST = 25_000_000
-"""Pixels that are decoded at most, so that a grid of any kind takes 350 MB at most."""
+DECODED_AT_MOST = 4096 * 4096
+"""Pixels that are decoded at most, so that a grid takes 350 MB at most. WebP takes 20 bytes a pixel."""
+
+_LARGE = 8_000_000
+"""Pixels of a grid above which Pillow encodes its pictures one by one: lossless WebP takes much memory."""
 
 FORMATS = ("png", "webp", "jpeg")
 
@@ -155,6 +158,8 @@ class Grid:
     def pieces(self, finish: Callable[[int, bytes], Piece], threads: int = 2) -> list[Piece]:
         """Return what ``finish`` makes of each picture and its number from 1, on the encoding thread."""
         boxes = _boxes(*self.image.size)
+        if self._lines is None and self.image.width * self.image.height > _LARGE:
+            threads = 1
         with ThreadPoolExecutor(max(1, threads), thread_name_prefix="split") as pool:
             with _translate_errors():
                 made = list(pool.map(self._piece, boxes))
@@ -192,17 +197,12 @@ def opened_grid(data: bytes, format: str = "auto") -> Grid:
     if format not in ("auto", *FORMATS):
         raise ValueError(f"format must be auto, {', '.join(FORMATS)}, not {format!r}")
     with _translate_errors():
-        found = _open(data, DECODED_AT_MOST)
-        _check_grid(found)
-        source = _facts(found).format
+        source, decoded, lines = _decoded(data)
         wanted = format if format != "auto" else "webp" if source == "webp" else "png"
         _check_depth(data, wanted)
-        lines = Scanlines.read(data) if source == "png" else None
-        lines = lines if lines is not None and lines.fits(found) else None
-        decoded = _decoded(found, lines)
         upright = _upright(decoded, data)
         image = _storable(upright, wanted)
-        profile = None if found.mode == "CMYK" else found.info.get("icc_profile")
+        profile = None if decoded.mode == "CMYK" else decoded.info.get("icc_profile")
         if wanted != "png":
             return Grid(image, _OPTIONS[wanted] | {"icc_profile": profile})
         kept = colour_chunks(data) if source == "png" else profile_chunk(profile)
@@ -210,14 +210,17 @@ def opened_grid(data: bytes, format: str = "auto") -> Grid:
     return Grid(image, _OPTIONS["png"], kept, chosen)
 
 
-def _decoded(found: Image.Image, lines: Scanlines | None) -> Image.Image:
-    """Return the pixels of an opened picture, with what its head says."""
-    if lines is None:
-        found.load()
-        return found
+def _decoded(data: bytes) -> tuple[str, Image.Image, Scanlines | None]:
+    """Return the file's format, its pixels with what its head says, and its rows if it is such a PNG."""
+    found = _open(data, DECODED_AT_MOST)
+    _check_grid(found)
+    lines = Scanlines.read(data) if found.format == "PNG" else None
+    if lines is None or not lines.fits(found):
+        # A copy, because the decoder of WebP holds the pixels twice more.
+        return _facts(found).format, found.copy(), None
     image = lines.decoded()
     image.info = found.info
-    return image
+    return "png", image, lines
 
 
 def _upright(image: Image.Image, data: bytes) -> Image.Image:
