@@ -47,7 +47,7 @@ _LARGE = 8_000_000
 FORMATS = ("png", "webp", "jpeg")
 
 _SMALL = 256 * 1024
-"""A piece of at most so many bytes is compressed by Pillow's default, too: a sample would be as large."""
+"""A piece of at most so many bytes is searched as a whole: samples of it would be as large."""
 
 _PHOTO_RATIO = 0.25
 """A PNG above this share of its raw size is a photo: nothing repeats in it."""
@@ -55,7 +55,7 @@ _PHOTO_RATIO = 0.25
 _REPETITIVE_RATIO = 0.1
 """A PNG below this share of its raw size is so repetitive that Pillow's default is fast too."""
 
-_SAMPLED, _SAMPLED_ALONE = 1 / 24, 1 / 4
+_SAMPLED, _SAMPLED_ALONE = 1 / 48, 1 / 4
 """Share of a piece that is searched for repeats: the file's size shows others, or there is none to trust."""
 
 _MOST_GROWTH = 1.04
@@ -173,9 +173,8 @@ class Grid:
             return self._by_default(box)
         made = lines.cut(box, self.image, self._kept)
         raw = (box[2] - box[0]) * (box[3] - box[1]) * len(self.image.getbands())
-        is_flat = raw <= _SMALL or len(made) <= raw * _PHOTO_RATIO
-        share = _SAMPLED if lines.is_searched else _SAMPLED_ALONE
-        if is_flat or lines.has_repeats(box, self.image, share):
+        share = 1 if raw <= _SMALL else _SAMPLED if lines.is_searched else _SAMPLED_ALONE
+        if len(made) <= raw * _PHOTO_RATIO or lines.has_repeats(box, self.image, share):
             return min(made, self._by_default(box), key=len)
         return made
 

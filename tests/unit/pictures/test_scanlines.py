@@ -15,7 +15,6 @@ from PIL import Image, ImageFilter
 
 from mjwatch.errors import PictureError
 from mjwatch.pictures import chunks as png
-from mjwatch.pictures import split
 from mjwatch.pictures.scanlines import Scanlines
 from mjwatch.pictures.split import split_grid
 from tests.helpers.examples import examples
@@ -251,8 +250,7 @@ def pattern(side: int) -> Image.Image:
     return image
 
 
-def test_a_photo_is_cut_along_its_scanlines_and_does_not_grow(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(split, "_SMALL", 0)
+def test_a_photo_is_cut_along_its_scanlines_and_does_not_grow() -> None:
     file = by_default(photo(192))
     lines, whole = Scanlines.read(file), opened(file)
     assert lines is not None

@@ -212,7 +212,6 @@ def test_what_is_no_photo_does_not_grow_whatever_it_comes_from(
 def test_a_photo_from_a_lossy_file_is_not_searched_for_repeats(
     source: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(split, "_SMALL", 0)
     monkeypatch.setattr(split.Grid, "_by_default", None)
     data = encoded(noise("RGB", (64, 64)), source)
     for tile, wanted in zip(split_grid(data, "png"), quarters(opened(data)), strict=True):

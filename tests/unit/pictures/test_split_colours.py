@@ -1,4 +1,4 @@
-"""What a grid says about its colours, its depth and its turn holds for all four pictures, or the grid is refused."""
+"""What a grid says of its colours, its depth and its turn holds for all four pictures, or it is refused."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def opened(data: bytes) -> Image.Image:
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "P", "1"])
-@pytest.mark.parametrize("small", [0, 1 << 20], ids=["cut", "the smaller of two"])
+@pytest.mark.parametrize("small", [0, 1 << 20], ids=["sampled", "searched"])
 def test_colours_are_the_same_in_all_four_pictures(
     mode: str, small: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

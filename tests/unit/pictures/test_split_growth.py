@@ -111,7 +111,6 @@ def test_a_photo_whose_rows_are_filtered_badly_gets_other_filters(
 ) -> None:
     side = 128
     monkeypatch.setattr(deflate, "library", library)
-    monkeypatch.setattr(split, "_SMALL", 0)
     raw = noise(side, side, blur=2).tobytes()
     rows = b"".join(b"\0" + raw[at : at + 3 * side] for at in range(0, len(raw), 3 * side))
     head = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
