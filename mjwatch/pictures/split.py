@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from PIL import Image, UnidentifiedImageError
 
-from mjwatch.errors import PictureError
+from mjwatch.errors import PictureError, UnsplitGridError
 from mjwatch.pictures import deflate
 from mjwatch.pictures.chunks import SIGNATURE, colour_chunks, profile_chunk, with_chunks
 from mjwatch.pictures.metadata import orientation_of
@@ -265,7 +265,8 @@ def _translate_errors() -> Iterator[None]:
 def _open(data: bytes, pixels: int = PIXELS_AT_MOST) -> Image.Image:
     image = Image.open(BytesIO(data), formats=[name.upper() for name in FORMATS])
     if image.width * image.height > pixels:
-        raise PictureError(f"the picture is too large: {image.width}x{image.height} pixels")
+        kind = PictureError if image.width * image.height > PIXELS_AT_MOST else UnsplitGridError
+        raise kind(f"the picture is too large: {image.width}x{image.height} pixels")
     return image
 
 
@@ -290,9 +291,11 @@ def _check_depth(data: bytes, wanted: str) -> None:
     """Refuse what would lose half of its bits silently: Pillow reads 16 bits of grey, but 8 of colours."""
     depth, colour = data[24:26] if data.startswith(SIGNATURE) else b"\x08\0"
     if depth == 16 and colour == 0 and wanted != "png":
-        raise PictureError("16-bit grey can only be stored as PNG", "choose the format png")
+        raise UnsplitGridError("16-bit grey can only be stored as PNG", "choose the format png")
     if depth == 16 and colour != 0 and wanted != "jpeg":
-        raise PictureError("colours of 16 bits can't be kept", "choose the format jpeg, which keeps 8 bits")
+        raise UnsplitGridError(
+            "colours of 16 bits can't be kept", "choose the format jpeg, which keeps 8 bits"
+        )
 
 
 def _storable(image: Image.Image, wanted: str) -> Image.Image:
