@@ -266,7 +266,8 @@ def _open(data: bytes, pixels: int = PIXELS_AT_MOST) -> Image.Image:
     image = Image.open(BytesIO(data), formats=[name.upper() for name in FORMATS])
     if image.width * image.height > pixels:
         kind = PictureError if image.width * image.height > PIXELS_AT_MOST else UnsplitGridError
-        raise kind(f"the picture is too large: {image.width}x{image.height} pixels")
+        size = f"{image.width}x{image.height} pixels"
+        raise kind(f"the picture is too large: {size}", f"give at most {pixels / 1e6:.3g} million pixels")
     return image
 
 
