@@ -7,6 +7,7 @@ import os
 import platform
 import signal
 import sys
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
@@ -16,10 +17,11 @@ import PIL
 from PIL import features
 
 from bench import results
+from bench.cleanup import nothing_left_behind
 from bench.results import Result
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from bench.figures import Figure
 
@@ -38,6 +40,15 @@ MEASUREMENTS = (
     "gallery",
 )
 """Modules of this package: each has ``figures(quick)``, and its first line describes what it measures."""
+
+ON_REQUEST = ("peers",)
+"""Measurements that run only if they are named, because they download something."""
+
+TIME_LIMIT, QUICK_TIME_LIMIT = 1800, 300
+"""Seconds that one measurement may take; it is then ended with all that it has started."""
+
+LAST_LIMIT = 60
+"""Seconds after the time limit, for a measurement to end what it has started; then the program ends."""
 
 
 def machine() -> str:
@@ -63,12 +74,32 @@ def measured(name: str, quick: bool) -> tuple[str, Result]:
     module = import_module(f"bench.{name}")
     take: Callable[[bool], Sequence[Figure]] = module.figures
     at, load = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), os.getloadavg()[0]
-    return str(module.__doc__).partition("\n")[0], Result(at, machine(), load, quick, tuple(take(quick)))
+    with _time_limit(name, QUICK_TIME_LIMIT if quick else TIME_LIMIT):
+        found = tuple(take(quick))
+    return str(module.__doc__).partition("\n")[0], Result(at, machine(), load, quick, found)
+
+
+@contextmanager
+def _time_limit(name: str, seconds: int) -> Iterator[None]:
+    """Raise SystemExit in the block after this time, and end the program if that does not end the block."""
+
+    def end(number: int, frame: object) -> None:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(LAST_LIMIT)
+        sys.exit(f"{name} has taken more than {seconds} s")
+
+    signal.signal(signal.SIGALRM, end)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("what", nargs="*", metavar="WHAT", help=f"{', '.join(MEASUREMENTS)}; all if none")
+    names = f"{', '.join(MEASUREMENTS)}; all of these if none is named; or {', '.join(ON_REQUEST)}"
+    parser.add_argument("what", nargs="*", metavar="WHAT", help=names)
     parser.add_argument(
         "--quick",
         action="store_true",
@@ -86,10 +117,15 @@ def main() -> None:
     for ending in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, lambda number, frame: sys.exit(128 + number))
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    if unknown := set(options.what) - set(MEASUREMENTS):
+    if unknown := set(options.what) - {*MEASUREMENTS, *ON_REQUEST}:
         parser.error(f"there is no measurement {', '.join(sorted(unknown))}")
     earlier = results.read(options.against) if options.against else {}
     print(machine())
+    with nothing_left_behind():
+        _measure(options, earlier)
+
+
+def _measure(options: argparse.Namespace, earlier: Mapping[str, Result]) -> None:
     for name in options.what or MEASUREMENTS:
         title, result = measured(name, options.quick)
         print(f"\n{name}: {title}\n\n{result.page(earlier.get(name))}", flush=True)

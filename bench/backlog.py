@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import tempfile
 import time
@@ -11,9 +10,12 @@ from pathlib import Path
 
 from bench.figures import Figure
 from bench.grids import encoded, grid
-from bench.processes import cpu_seconds, program, simulator
+from bench.processes import cpu_seconds, program, simulator, usage_at_end
 
 IN_FLIGHT = 12
+LONGEST_DRAIN = 1500.0
+"""Seconds after which a queue counts as stuck."""
+
 ENOUGH_HOURS = 100_000
 """Fast hours of the simulated account, enough for thousands of jobs."""
 
@@ -84,8 +86,7 @@ def _drain(workspace: Path) -> tuple[float, float]:
     config = str(workspace / "config.toml")
     command = [sys.executable, "-m", "mjwatch", "--config", config, "run", "--drain"]
     with program(*command, log=workspace / "mjwatch.log") as daemon:
-        _, status, usage = os.wait4(daemon.pid, 0)
-        daemon.returncode = os.waitstatus_to_exitcode(status)
+        usage = usage_at_end(daemon, LONGEST_DRAIN)
     if daemon.returncode != 0:
         raise RuntimeError((workspace / "mjwatch.log").read_text(encoding="utf-8")[-2000:])
-    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+    return usage.cpu, usage.peak_mib

@@ -75,7 +75,9 @@ def _cells(figure: Figure, *, judged: bool) -> list[str]:
 
 
 def formatted(value: float, unit: str) -> str:
-    """Return a number with three significant digits."""
+    """Return a number with three significant digits; a count as it is."""
+    if isinstance(value, int):
+        return f"{value:,} {unit}".strip()
     digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2 if abs(value) >= 1 else 3
     return f"{value:,.{digits}f} {unit}".strip()
 

@@ -7,9 +7,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,6 +77,26 @@ def _end(process: subprocess.Popen[str]) -> None:
 def _signal_group(process: subprocess.Popen[str], what: signal.Signals) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, what)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a program has used from its start to its end: CPU seconds, and peak memory in MiB."""
+
+    cpu: float
+    peak_mib: float
+
+
+def usage_at_end(process: subprocess.Popen[str], timeout: float) -> Usage:
+    """Wait for the end of a program and return what it has used; kill it if it takes longer (seconds)."""
+    killer = threading.Timer(timeout, process.kill)
+    killer.start()
+    try:
+        _, status, usage = os.wait4(process.pid, 0)
+    finally:
+        killer.cancel()
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return Usage(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
 @contextmanager

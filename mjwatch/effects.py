@@ -90,6 +90,17 @@ class ReadHistory:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadPage:
+    """Read one page of the channel's messages after this id, for an import.
+
+    ``purpose`` comes back with the page.
+    """
+
+    purpose: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
 class Probe:
     """Probe the gateway: GatewayAlive follows, or the connection turns out to be dead."""
 
@@ -136,6 +147,7 @@ Effect = (
     | RemoveFile
     | DeferFile
     | ReadHistory
+    | ReadPage
     | Probe
     | Subscribe
     | SendNotification

@@ -209,6 +209,14 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True)
+class Imported:
+    """Pictures that were made elsewhere become this job's result. ``made``: when, in seconds since 1970."""
+
+    result: Result
+    made: float
+
+
+@dataclass(frozen=True, slots=True)
 class StartMessageDeleted:
     """The start message was deleted; a final may still follow."""
 
@@ -299,6 +307,7 @@ JobEvent = (
     | StartDisputed
     | Progressed
     | Finished
+    | Imported
     | StartMessageDeleted
     | TimedOut
     | Published
@@ -403,6 +412,27 @@ class HistoryReadFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class PageRead:
+    """A page of the channel's history for an import, oldest message first; ``complete``: it is the last one.
+
+    ``purpose`` and ``after`` as in the effect.
+    """
+
+    purpose: str
+    after: str
+    messages: tuple[Mapping[str, Any], ...]
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PageReadFailed:
+    """A page for an import could not be read; ``refusal``: Discord refused."""
+
+    reason: str
+    refusal: Refusal | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RequestsPending:
     """There may be a new request in the journal."""
 
@@ -435,6 +465,8 @@ LoopEvent = (
     | PromptSubmitted
     | HistoryRead
     | HistoryReadFailed
+    | PageRead
+    | PageReadFailed
     | OutboxTried
     | ClockCompared
     | RequestsPending

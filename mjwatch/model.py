@@ -262,18 +262,31 @@ IN_FLIGHT = frozenset({State.SUBMITTING, State.SUBMITTED, State.RUNNING})
 """The states in which a job occupies one of Midjourney's slots."""
 
 
+class SourceKind(StrEnum):
+    """Where a job comes from."""
+
+    INBOX = "inbox"
+    """A prompt file, or a prompt from the CLI or Python."""
+    CHANNEL = "channel"
+    """Made in the channel by hand or by another program; mjwatch has only fetched it."""
+    FOLDER = "folder"
+    """Pictures that lay in a folder."""
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """The file in the inbox from which a job comes; a prompt from the CLI or Python may have none.
 
     ``path`` is relative to the inbox, with slashes; ``mtime`` is in seconds since 1970; ``index`` counts the
-    jobs of one file from 0.
+    jobs of one file from 0. For another ``kind`` than the inbox, ``path`` is the file that it could have come
+    from, ``sha256`` that of its prompt or of its first picture, and ``mtime`` when the pictures were made.
     """
 
     path: str
     sha256: str
     mtime: float
     index: int = 0
+    kind: SourceKind = SourceKind.INBOX
 
 
 class ResultKind(StrEnum):
@@ -384,6 +397,12 @@ class Job:
     def open(self) -> bool:
         """Whether anything is left to do for the job."""
         return self.state not in ENDED or self.published is None
+
+    @property
+    def made_elsewhere(self) -> bool:
+        """Whether mjwatch has only fetched its result, and never sent it."""
+        is_imported = self.source is not None and self.source.kind is not SourceKind.INBOX
+        return is_imported and self.result is not None and not self.nonces  # a follow-up of it has nonces
 
     @property
     def awaits_form(self) -> bool:

@@ -34,6 +34,7 @@ from mjwatch.host.systemd import Liveness
 from mjwatch.inbox.inbox import Inbox
 from mjwatch.inbox.ownership import Owner, Ownership, OwnershipFacts
 from mjwatch.inbox.reading import NOTE_FILE
+from mjwatch.jobs.imported import STAGING_FOLDER
 from mjwatch.jobs.pacing import Pace
 from mjwatch.jobs.transitions import Timeouts
 from mjwatch.journal.overview import overview
@@ -242,6 +243,7 @@ class Runtime:
                 picture_format=config.outbox.format,
                 keep_grid=config.outbox.keep_grid,
                 embed_prompt=config.outbox.embed_prompt,
+                staged=config.state.path / STAGING_FOLDER,
                 file_of=lambda job_id: _file_of(journal_path, job_id),
                 reading_wait=lambda: self.engine.service.reading_wait(),
                 published=self._gallery.published if self._gallery else None,
@@ -404,6 +406,7 @@ def build_engine(
         rng=random.random,
         new_nonce=new_nonce,
         new_id=new_id,
+        collect_by_hand=config.outbox.collect_by_hand,
     )
 
 

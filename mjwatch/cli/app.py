@@ -35,53 +35,79 @@ if TYPE_CHECKING:
 
 
 class CommandEntry(NamedTuple):
-    """A command's module in this package and its name there; ``settings`` are Typer's context settings."""
+    """A command's module in this package and its name there; ``settings`` are Typer's context settings.
+
+    ``help`` is the first sentence of its docstring, so that the list of commands loads none of them.
+    """
 
     module: str
     name: str
+    help: str
     settings: dict[str, Any] | None = None
 
 
 GROUPS: dict[str, dict[str, CommandEntry]] = {
     "Work": {
-        "submit": CommandEntry("submit", "submit"),
-        "imagine": CommandEntry("submit", "imagine"),
-        "act": CommandEntry("submit", "act"),
+        "submit": CommandEntry("submit", "submit", "Drop a prompt or a prompt file into the inbox."),
+        "imagine": CommandEntry(
+            "submit", "imagine", "Submit one prompt, wait, and print the paths of its pictures."
+        ),
+        "act": CommandEntry("submit", "act", "Do follow-ups on a finished job: U1, V2, zoom and the like."),
         # The text of a command may begin like an option: `mjwatch ask "prefer suffix" "--no text"`.
-        "ask": CommandEntry("submit", "ask", {"ignore_unknown_options": True}),
-        "expand": CommandEntry("expand", "expand"),
-        "shell": CommandEntry("shell.shell", "shell"),
+        "ask": CommandEntry(
+            "submit",
+            "ask",
+            "Send Midjourney another command, such as blend or describe.",
+            {"ignore_unknown_options": True},
+        ),
+        "expand": CommandEntry(
+            "expand", "expand", "Show which jobs a prompt file would become; nothing is sent."
+        ),
+        "shell": CommandEntry(
+            "shell.shell", "shell", "Type prompts, queue each line at once, and watch the progress."
+        ),
     },
     "Look": {
-        "status": CommandEntry("status", "status"),
-        "list": CommandEntry("show", "list_jobs"),
-        "show": CommandEntry("show", "show"),
-        "info": CommandEntry("submit", "info"),
-        "gallery": CommandEntry("show", "gallery"),
+        "status": CommandEntry("status", "status", "Show what the service is doing."),
+        "list": CommandEntry("show", "list_jobs", "List jobs, newest first."),
+        "show": CommandEntry("show", "show", "Show everything about one job."),
+        "info": CommandEntry("submit", "info", "Show the account's plan, its remaining hours and its queue."),
+        "gallery": CommandEntry("show", "gallery", "Update the gallery and print its path."),
+        "import": CommandEntry(
+            "import_", "import_pictures", "Import your pictures that mjwatch has not made."
+        ),
     },
     "Steer": {
-        "pause": CommandEntry("steer", "pause"),
-        "resume": CommandEntry("steer", "resume"),
-        "retry": CommandEntry("steer", "retry"),
-        "cancel": CommandEntry("steer", "cancel"),
-        "assign": CommandEntry("steer", "assign"),
-        "dismiss": CommandEntry("steer", "dismiss"),
-        "prune": CommandEntry("steer", "prune"),
+        "pause": CommandEntry("steer", "pause", "Stop sending until `mjwatch resume`."),
+        "resume": CommandEntry(
+            "steer", "resume", "Resume sending after you have fixed the cause of the pause."
+        ),
+        "retry": CommandEntry(
+            "steer", "retry", "Run jobs again that failed, were cancelled or are in doubt."
+        ),
+        "cancel": CommandEntry("steer", "cancel", "Cancel jobs that are queued, running or in doubt."),
+        "assign": CommandEntry("steer", "assign", "Give a result to the job that you see it belongs to."),
+        "dismiss": CommandEntry("steer", "dismiss", "Say that a held result is no job's."),
+        "prune": CommandEntry("steer", "prune", "Remove jobs that ended long ago from the journal."),
     },
     "Service": {
-        "run": CommandEntry("service", "run"),
-        "service": CommandEntry("service", "service"),
-        "check": CommandEntry("service", "check"),
-        "init": CommandEntry("setup", "init"),
-        "keys": CommandEntry("setup", "keys"),
-        "config": CommandEntry("service", "config"),
+        "run": CommandEntry("service", "run", "Watch the inbox until stopped."),
+        "service": CommandEntry("service", "service", "Install mjwatch as a systemd user or system service."),
+        "check": CommandEntry("service", "check", "Check whether mjwatch is ready to run."),
+        "init": CommandEntry("setup", "init", "Write a first configuration with its keys and folders."),
+        "keys": CommandEntry("setup", "keys", "Set the account's token, the channel and the guild."),
+        "config": CommandEntry("service", "config", "Show the configuration, or its path."),
     },
     "Tools": {
-        "split": CommandEntry("tools", "split"),
-        "explain": CommandEntry("tools", "explain"),
-        "bundle": CommandEntry("tools", "bundle"),
-        "simulate": CommandEntry("tools", "simulate"),
-        "demo": CommandEntry("tools", "demo"),
+        "split": CommandEntry("tools", "split", "Split a 2x2 grid into its four pictures, pixel for pixel."),
+        "explain": CommandEntry(
+            "tools", "explain", "Show how mjwatch reads a Discord message, as one JSON object."
+        ),
+        "bundle": CommandEntry(
+            "tools", "bundle", "Collect everything about a job in a zip file, without secrets."
+        ),
+        "simulate": CommandEntry("tools", "simulate", "Run a simulated Discord with a simulated Midjourney."),
+        "demo": CommandEntry("tools", "demo", "Turn some prompt files into pictures on the simulator."),
     },
 }
 """In the order of the help."""
@@ -195,7 +221,8 @@ class CommandGroup(CliGroup):
         for group, entries in GROUPS.items():
             room = formatter.width - width - 4
             rows = [
-                (name.ljust(width), self.get_command(ctx, name).get_short_help_str(room)) for name in entries
+                (name.ljust(width), TyperCommand(name, help=entry.help).get_short_help_str(room))
+                for name, entry in entries.items()
             ]
             with formatter.section(group):
                 formatter.write_dl(rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from enum import StrEnum
-from pathlib import Path  # noqa: TC003 - Typer reads the annotations at run time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -252,6 +252,7 @@ def _echo_steps_left(scope: Scope, steps: Sequence[Step]) -> None:
 # ---- check
 
 STATE_WIDTH, NAME_WIDTH = 8, 15
+LIVE_REPORT = Path("mjwatch-live-report.md")
 
 
 def check(
@@ -265,6 +266,18 @@ def check(
     notify: Annotated[
         bool, typer.Option("--notify", help="Also send a test through every hook in [notify].")
     ] = False,
+    live: Annotated[
+        bool,
+        typer.Option(
+            "--live", help="Then compare what the real service sends with what mjwatch expects; asks first."
+        ),
+    ] = False,
+    show: Annotated[
+        bool, typer.Option("--show", help="With --live: show the whole report before it is saved.")
+    ] = False,
+    report: Annotated[
+        Path, typer.Option(metavar="FILE", help="With --live: the file for the report.")
+    ] = LIVE_REPORT,
     as_json: Json = False,
 ) -> None:
     """Check whether mjwatch is ready to run.
@@ -272,10 +285,18 @@ def check(
     Checks the configuration, the keys, the folders, the limits of this machine and, if Discord can be
     reached, the token, the clock, the guild, the channel and the bot's command. Each failed check says how to
     fix the problem.
+
+    With --live, a short session with the real service follows. It first says what each step does and costs,
+    and sends a job only after a second yes. The report has no ids, names or prompts.
     """
     from mjwatch.client.discord_api import connect
     from mjwatch.diagnostics.check import CheckState, run_checks
 
+    if live and as_json:
+        raise typer.BadParameter("--live asks questions, so it can't be combined with --json.")
+    for option, is_given in (("--show", show), ("--report", report != LIVE_REPORT)):
+        if is_given and not live:
+            raise typer.BadParameter("it needs --live.", param_hint=option)
     running = None if config is None else _config_if_valid(context.obj)
     results = run_checks(config or context.obj, connect=connect, running=running)
     results += _notification_tests(config or context.obj) if notify else []
@@ -292,6 +313,11 @@ def check(
         raise typer.Exit(1)
     if not as_json:
         typer.echo("\nNo check failed; mjwatch is ready to run.")
+    if live:
+        from mjwatch.cli.live import run_live_check
+
+        typer.echo()
+        run_live_check(config or context.obj, report, show=show)
 
 
 def _notification_tests(path: Path | None) -> list[CheckResult]:

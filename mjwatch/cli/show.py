@@ -6,8 +6,12 @@ follow-ups.
 
 from __future__ import annotations
 
+import os
+import sys
 import time
-from contextlib import closing
+from contextlib import closing, suppress
+from getpass import getuser
+from socket import gethostname
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -28,7 +32,7 @@ from mjwatch.cli.output import (
     plain,
     state_with_percent,
 )
-from mjwatch.errors import MjwatchError
+from mjwatch.errors import MjwatchError, UsageError
 from mjwatch.jobs.pacing import Pace
 from mjwatch.jobs.status_text import WaitContext, held_reason, reason, wait_reason
 from mjwatch.journal.overview import brief, capped_until, held_results
@@ -37,6 +41,7 @@ from mjwatch.model import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from mjwatch.config import Config
     from mjwatch.gallery.gallery import Gallery
@@ -266,25 +271,42 @@ def gallery(
     context: typer.Context,
     open_it: Annotated[bool, typer.Option("--open", help="Open the gallery in a browser.")] = False,
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Read all folders of the outbox again.")] = False,
+    serve: Annotated[
+        bool,
+        typer.Option("--serve", help="Serve the gallery over HTTP to this machine alone, until Ctrl-C."),
+    ] = False,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=0, max=65535, help="With --serve: the port, 8460 by default; 0 for any."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Update the gallery and print its path.
 
     The gallery is a page beside the pictures. It works on every machine that has the outbox, without mjwatch.
+    --serve is for browsers that open no pages from their own storage, and for machines without the outbox: it
+    prints the ssh command by which they reach this one.
     """
     from mjwatch.gallery.gallery import Gallery
 
+    if port is not None and not serve:
+        raise UsageError("--port needs --serve", "`mjwatch gallery --serve --port N`")
     config = read_config(context)
     if not config.outbox.path.is_dir():
         raise MjwatchError(f"there is no outbox {config.outbox.path} yet", "`mjwatch run` creates it")
     found = Gallery(config.outbox.path, config.state.path)
     added = _update(found, config, rebuild)
+    if serve:
+        _serve(config.outbox.path, port, added, open_it=open_it, as_json=as_json)
+        return
     if as_json:
         echo_json({"page": str(found.page), "address": found.page.as_uri(), "added": added})
     else:
         typer.echo(plain(found.page))
     if open_it:
-        _open(found)
+        _open(found.page.as_uri())
 
 
 def _update(gallery: Gallery, config: Config, rebuild: bool) -> int:
@@ -312,8 +334,35 @@ def _update(gallery: Gallery, config: Config, rebuild: bool) -> int:
     return len(missing)
 
 
-def _open(gallery: Gallery) -> None:
+def _open(address: str) -> None:
     import webbrowser
 
-    if not webbrowser.open(gallery.page.as_uri()):
-        raise MjwatchError("no browser could be started", f"open the page yourself: {gallery.page.as_uri()}")
+    if not webbrowser.open(address):
+        raise MjwatchError("no browser could be started", f"open the page yourself: {address}")
+
+
+def _serve(outbox: Path, port: int | None, added: int, *, open_it: bool, as_json: bool) -> None:
+    """Serve the gallery until Ctrl-C or SIGTERM; both are a normal end."""
+    from mjwatch.cli.status import interrupted_by_sigterm
+    from mjwatch.gallery.server import PORT, GalleryServer, ssh_command
+
+    try:
+        server = GalleryServer(outbox, PORT if port is None else port)
+    except OSError as error:
+        raise MjwatchError(
+            f"port {PORT if port is None else port} can't be used: {error.strerror or error}",
+            "give another by --port",
+        ) from error
+    with server, suppress(KeyboardInterrupt), interrupted_by_sigterm():
+        ssh = ssh_command(server.port, getuser(), gethostname(), os.environ)
+        if as_json:
+            echo_json(
+                {"page": str(outbox / "index.html"), "address": server.address, "added": added, "ssh": ssh}
+            )
+        else:
+            typer.echo(f"the gallery is at {server.address}, for this machine alone, until Ctrl-C")
+            typer.echo(f"from another machine: {plain(ssh)}, then open {server.address} there")
+        sys.stdout.flush()  # a script reads the address from a pipe
+        if open_it:
+            _open(server.address)
+        server.serve_forever()

@@ -232,7 +232,7 @@ def _ignored_files(ignored: dict[str, Any] | None) -> Iterator[str]:
 
 def watch_status(view: StatusView, *, as_json: bool = False) -> None:
     """Show the status until Ctrl-C or SIGTERM; both are a normal end."""
-    with suppress(KeyboardInterrupt), _interrupted_by_sigterm():
+    with suppress(KeyboardInterrupt), interrupted_by_sigterm():
         if not as_json and sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
             _redraw(view)
         else:
@@ -240,7 +240,7 @@ def watch_status(view: StatusView, *, as_json: bool = False) -> None:
 
 
 @contextmanager
-def _interrupted_by_sigterm() -> Iterator[None]:
+def interrupted_by_sigterm() -> Iterator[None]:
     """Treat SIGTERM as Ctrl-C, so that the terminal is restored."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:

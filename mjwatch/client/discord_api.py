@@ -11,14 +11,20 @@ from mjwatch.errors import MjwatchError
 from mjwatch.settings.secrets import parse_channel_address
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mjwatch.config import Config, Keys
+    from mjwatch.discord.rest import HttpExchange
 
 
-def connect(config: Config, keys: Keys) -> DiscordREST:
-    """Return the API as this configuration reaches it; the caller closes it. Raise ConfigError."""
+def connect(config: Config, keys: Keys, tap: Callable[[HttpExchange], object] | None = None) -> DiscordREST:
+    """Return the API as this configuration reaches it; the caller closes it. Raise ConfigError.
+
+    ``tap`` is called with each request that was answered.
+    """
     discord = config.discord
     return DiscordREST(
-        discord.api_url, keys.token.reveal(), proxy=discord.proxy, allow_hosts=discord.allow_hosts
+        discord.api_url, keys.token.reveal(), proxy=discord.proxy, allow_hosts=discord.allow_hosts, tap=tap
     )
 
 

@@ -98,6 +98,7 @@ def _run(runtime: Runtime, job_ids: list[str], submit: Callable[[], None], liste
                 listener.trouble(quiet_text(quiet_until, time.time()))
 
     engine.scheduler.only = frozenset(job_ids)
+    engine.imports.is_enabled = False
     engine.on_change = changed
     engine.service.on_connection_trouble = lambda trouble: listener.trouble(trouble.reason)
     engine.service.on_sending_wait = lambda wait: listener.trouble(wait.reason)

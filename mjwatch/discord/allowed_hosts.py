@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
 
 API_HOST = "discord.com"
 GATEWAY_DOMAIN = ".discord.gg"
+
+_MISREAD = re.compile(r"[\0- \\\x7f]")
+"""Characters that parsers of URLs read differently."""
 
 _DEFAULT_PORTS = {"https": 443, "wss": 443, "http": 80, "ws": 80}
 
@@ -55,7 +59,7 @@ def host_of(url: str) -> str:
 
 def _split(url: str) -> SplitResult | None:
     """Return the URL's parts; None if two parsers could read it differently, or if it has credentials."""
-    if any(char <= " " or char in "\\\x7f" for char in url):
+    if _MISREAD.search(url):
         return None
     try:
         parts = urlsplit(url)

@@ -7,7 +7,8 @@ import queue
 import socket
 import threading
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from mjwatch.discord.http import proxy_for
 from mjwatch.discord.payloads import encode
@@ -20,8 +21,6 @@ from mjwatch.host.log import LogOnce
 from mjwatch.host.systemd import Liveness
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from mjwatch.events import GatewayEvent
 
 log = logging.getLogger(__name__)
@@ -36,6 +35,17 @@ STOP_TIMEOUT = 2.0
 """Seconds for the thread to close its connection before it is aborted; then as many to end."""
 LONGEST_ROUND = 180.0
 """A longer round of connecting or reading counts as hung, even with slow name servers; in seconds."""
+
+
+GatewayTap = Callable[[str, Mapping[str, Any]], object]
+"""Gets ``sent`` or ``received`` with a payload, or ``closed`` with the ``code`` of the close frame or None.
+
+What is sent contains the token.
+"""
+
+
+def _no_tap(direction: str, payload: Mapping[str, Any]) -> None:
+    """Ignore what is sent and received."""
 
 
 class SuspendWatch:
@@ -96,8 +106,11 @@ class WebsocketConnection:
         may_identify: Callable[[], bool] = lambda: True,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
+        tap: GatewayTap | None = None,
     ) -> None:
+        """``tap`` is called by the thread with everything that is sent and received."""
         proxy_for(session.url(), proxy)
+        self._tap: GatewayTap = tap or _no_tap
         self._session = session
         self._put = put
         self._proxy = proxy
@@ -114,6 +127,7 @@ class WebsocketConnection:
         self._waker: socket.socket | None = None
         self._subscriptions: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
         self._probing = threading.Event()
+        self._cutting = threading.Event()
         self._waker_lock = threading.Lock()  # keeps stop() from using a waker that the thread closes
 
     def __repr__(self) -> str:
@@ -167,6 +181,11 @@ class WebsocketConnection:
         self._probing.set()
         self._wake()
 
+    def cut(self) -> None:
+        """Drop the connection with a code that keeps the session, and resume it; called by any thread."""
+        self._cutting.set()
+        self._wake()
+
     def _wake(self) -> None:
         with self._waker_lock:
             if self._waker is not None:
@@ -211,6 +230,7 @@ class WebsocketConnection:
                 websocket.close(self._stop_code if self._stopping.is_set() else RESUMABLE_CLOSE)
                 self._websocket = None
         except ConnectionLostError as lost:
+            self._tap("closed", {"code": lost.code})
             return self._session.closed(lost.code, self._clock(), reason=lost.reason, wait=lost.wait)
         except Exception as error:
             log.exception("gateway: internal error")
@@ -228,8 +248,12 @@ class WebsocketConnection:
             if self._probing.is_set():
                 self._probing.clear()
                 session.probe()
+            if self._cutting.is_set():
+                self._cutting.clear()
+                raise ConnectionLostError("the connection was cut on purpose")
             for payload in session.payloads_to_send():
                 websocket.send(encode(payload))
+                self._tap("sent", payload)
             self._put_events()
             if session.close_wanted:
                 raise ConnectionLostError(session.close_wanted)
@@ -239,6 +263,7 @@ class WebsocketConnection:
                 raise ConnectionLostError("the machine was suspended")
             message = websocket.read(timeout) if readable else None
             if message is not None:
+                self._tap("received", message)
                 session.receive(message, self._clock())
             session.tick(self._clock())
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _EMPTY: dict[str, Any] = {}
 _DIGITS = 20
@@ -12,7 +14,7 @@ _DIGITS = 20
 
 def is_object(value: object) -> TypeGuard[Mapping[str, Any]]:
     """Return whether this is a JSON object (parsers give string keys only)."""
-    return isinstance(value, Mapping)
+    return isinstance(value, dict)
 
 
 def object_of(value: object) -> Mapping[str, Any]:

@@ -33,6 +33,25 @@ LARGEST_INDEX = 16 * 1024 * 1024
 """Bytes of a command index. That of a guild with many bots has a few MiB."""
 LARGEST_VERDICT = 256 * 1024
 """Bytes of the answer to an interaction: nothing, or an error."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpExchange:
+    """One request and its answer, without the login.
+
+    ``path`` is that below the API's address, without the query. ``sent`` and ``body`` are JSON; ``body`` is
+    None if the answer is empty or something else.
+    """
+
+    method: str
+    path: str
+    sent: object
+    status: int
+    headers: Mapping[str, str]
+    body: object
+    is_empty: bool
+
+
 URLS_AT_ONCE = 50
 """URLs that one call of refresh-urls accepts (discord-userdoccers)."""
 
@@ -53,8 +72,13 @@ class DiscordREST:
         user_agent: str = USER_AGENT,
         timeout: Timeout = (10.0, 30.0),
         allow_hosts: Collection[str] = (),
+        tap: Callable[[HttpExchange], object] | None = None,
     ) -> None:
-        """``api_url`` includes the version. Raise ConfigError if the token may not be sent there."""
+        """``api_url`` includes the version; ``tap`` is called with each request that was answered.
+
+        Raise ConfigError if the token may not be sent there.
+        """
+        self._tap = tap
         self._api_url = api_url.rstrip("/")
         if not token_may_go_to(self._api_url, allow_hosts):
             raise ConfigError(
@@ -117,8 +141,11 @@ class DiscordREST:
         status = response.status_code
         if status == 204:
             self._transport.release(response)
+            self._report("POST", "/interactions", payload, response, b"")
             return
-        body = self._without_token(self._transport.read_body(response, limit=LARGEST_VERDICT))
+        data = self._transport.read_body(response, limit=LARGEST_VERDICT)
+        self._report("POST", "/interactions", payload, response, data)
+        body = self._without_token(data)
         refusal = read_answer(status, response.headers, body)
         if refusal is None or status < 200 or 300 <= status < 400 or status == 408 or status >= 500:
             raise UnansweredError(
@@ -186,12 +213,20 @@ class DiscordREST:
         response = self._transport.send(method, self._api_url + route, **options)
         self._note_time(response)
         data = self._transport.read_body(response, limit=limit)
+        self._report(method, route, options.get("json"), response, data)
         succeeded = 200 <= response.status_code < 300
         body = decoded(data) if succeeded else self._without_token(data)
         refusal = read_answer(response.status_code, response.headers, body)
         if refusal:
             raise AnsweredNoError(refusal)
         return body
+
+    def _report(self, method: str, path: str, sent: object, response: Response, data: bytes) -> None:
+        if self._tap is not None:
+            body = self._without_token(data)
+            self._tap(
+                HttpExchange(method, path, sent, response.status_code, response.headers, body, not data)
+            )
 
     def _note_time(self, response: Response) -> None:
         self.server_time = _date(response.headers.get("Date"))

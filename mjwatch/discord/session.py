@@ -59,7 +59,7 @@ LARGEST_SEQ = 2**53
 CLOSES_FOR_HINT = 3
 BAD_TOKEN_HINT = (
     "the gateway closes each new session with 4000; the token is a likely cause, check it with"
-    " `mjwatch check --live`"
+    " `mjwatch check`"
 )
 TRIES_AT_RESUME_URL = 3
 """Connections that end before HELLO, after which the base URL is used: the named node may be gone."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from mjwatch.discord.stream_position import StreamPosition
+    from mjwatch.engine.channel_import import ChannelImport
     from mjwatch.engine.held_results import HeldResultRequests
     from mjwatch.engine.service_state import ServiceState
     from mjwatch.journal.writer import Journal
@@ -66,6 +67,7 @@ class RequestHandler:
         step: Callable[[str, ev.JobEvent], None],
         accept: Callable[[ev.PromptSubmitted], None],
         results: HeldResultRequests,
+        imports: ChannelImport,
     ) -> None:
         self._journal = journal
         self._service = service
@@ -74,6 +76,7 @@ class RequestHandler:
         self._step = step
         self._accept = accept
         self._results = results
+        self._imports = imports
 
     def answer_all(self, clock: Callable[[], float]) -> None:
         """Carry out and answer all requests; what was done before a crash but not answered is done once more.
@@ -109,11 +112,23 @@ class RequestHandler:
                 return [self._assign(job_id, message, payload) for job_id in _jobs(arguments)]
             case "dismiss":
                 return [self._results.dismiss(str(arguments.get("message")))]
+            case "import" | "import stop" | "import files":
+                return self._import(request.verb, arguments)
             case "give":
                 file = arguments.get("file")
                 return [self._submit(*pair, file) for pair in _jobs(arguments).items()]
             case _:
                 return [Outcome(None, False, f"this mjwatch does not know the request {request.verb}")]
+
+    def _import(self, verb: str, arguments: Mapping[str, Any]) -> list[Outcome]:
+        if verb == "import files":
+            return self._imports.take_files(
+                _jobs(arguments), lambda job_id: self._step(job_id, ev.RetryRequested())
+            )
+        if verb == "import stop":
+            return [self._imports.stop()]
+        until = arguments.get("until")
+        return [self._imports.begin(str(arguments.get("since")), None if until is None else str(until))]
 
     def _pause(self, reason: object) -> Outcome:
         pause = self._service.pause_by_request(str(reason) if reason else None)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mjwatch import effects as ef
@@ -28,6 +30,10 @@ log = logging.getLogger("mjwatch")
 
 _WARNING_STATES = frozenset({State.FAILED, State.REJECTED, State.IN_DOUBT})
 """States in which a job is logged at a level that administrators look for."""
+
+
+PROGRESS_DELAY = 1.0
+"""Seconds until the journal gets a job's mere progress, unless it is stored with a later step before."""
 
 
 class JobTable:
@@ -62,6 +68,8 @@ class JobTable:
         self._new_id = new_id
         self._on_change = on_change
         self.open: dict[str, Job] = {}
+        self._unstored: set[str] = set()
+        self._store_at = math.inf
 
     def job(self, job_id: str) -> Job | None:
         """Return the job as it is now, open or closed."""
@@ -99,7 +107,11 @@ class JobTable:
         if moved is not job:
             self._channel.attempt_ends(job, moved, event)
             counts = attempt_counts(job, moved, event)
-            self._commit(moved, event, children, self._service.limits_to_store(limits), counts)
+            facts = self._service.limits_to_store(limits)
+            if _is_mere_progress(job, moved) and not (facts or children):
+                self._store_later(moved)
+            else:
+                self._commit(moved, event, children, facts, counts)
             if counts is not None and moved.submitted is not None:
                 self._scheduler.attempt_counts(moved.submitted, counts=counts)
             self._service.set_limits(limits)
@@ -140,7 +152,23 @@ class JobTable:
         with_keys = [(child, duplicate_key(child)) for child in children]
         meta = {**self._channel.position(), **limits}
         self._journal.update(job, attempt_at=attempt_at, meta=meta, children=with_keys, attempt_counts=counts)
+        self._unstored.discard(job.id)
         self._channel.position_stored()
+
+    def _store_later(self, job: Job) -> None:
+        if not self._unstored:
+            self._store_at = self._monotonic() + PROGRESS_DELAY
+        self._unstored.add(job.id)
+
+    @property
+    def next_time(self) -> float:
+        """When ``store_progress`` is due, in seconds of ``monotonic``; infinity: nothing is to be stored."""
+        return self._store_at if self._unstored else math.inf
+
+    def store_progress(self) -> None:
+        """Store the progress that no other step has stored. Raises JournalError."""
+        self._journal.update_all([self.open[job_id] for job_id in self._unstored if job_id in self.open])
+        self._unstored.clear()
 
     def _track(self, job: Job) -> None:
         """Remember a job that has changed; forget it if nothing is left to do for it."""
@@ -168,6 +196,16 @@ class JobTable:
                 self.step(job_id, event)
             elif isinstance(event, ev.Refused):
                 self._service.refused(event.refusal)
+
+
+def _is_mere_progress(job: Job, moved: Job) -> bool:
+    """Return whether a job that runs has only another percentage and time limit; no promise depends on them.
+
+    A job makes several such steps, and to commit each would wait for the disk as often.
+    """
+    if moved.state is not State.RUNNING or moved.state is not job.state or not job.percent:
+        return False
+    return replace(job, percent=moved.percent, next_action_at=moved.next_action_at) == moved
 
 
 def failures(jobs: Sequence[Job]) -> list[ef.Effect]:

@@ -13,6 +13,7 @@ from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.engine import service_state
 from mjwatch.engine.acceptance import Acceptance
+from mjwatch.engine.channel_import import ChannelImport
 from mjwatch.engine.clock import ClockWatch, Deadlines
 from mjwatch.engine.commands import RequestHandler
 from mjwatch.engine.held_results import HeldResultRequests
@@ -66,6 +67,7 @@ class Engine:
         new_nonce: Callable[[], str],
         new_id: Callable[[], str],
         in_inbox: Callable[[str], bool] | None = None,
+        collect_by_hand: bool = False,
     ) -> None:
         self._journal = journal
         self._channel = channel
@@ -97,9 +99,28 @@ class Engine:
             journal, self._jobs, ClockWatch(clock, monotonic), timeouts, self.service.store_limits
         )
         self._acceptance = Acceptance(journal, new_id, in_inbox)
+        self.imports = ChannelImport(
+            journal,
+            channel,
+            self.service,
+            self._table.add,
+            perform,
+            pace=pace,
+            clock=clock,
+            monotonic=monotonic,
+            rng=rng,
+            collect_by_hand=collect_by_hand,
+        )
         results = HeldResultRequests(channel, self.service, self._jobs, self._step, self._match_again)
         self._requests = RequestHandler(
-            journal, self.service, channel.stream, self.job, self._step, self._accept_prompt, results
+            journal,
+            self.service,
+            channel.stream,
+            self.job,
+            self._step,
+            self._accept_prompt,
+            results,
+            self.imports,
         )
         channel.tracker.on_notice = _log_notice
         self.put = queue.put
@@ -125,6 +146,7 @@ class Engine:
         self.scheduler.load()
         self._jobs.update({job.id: job for job in self._journal.live_jobs()})
         self.service.limits = self.service.limits.with_probe_among(self._jobs)
+        self.imports.load()
         self._deadlines.cap(now)
         self._drop_finished_candidates()
         for job_id in list(self._jobs):
@@ -165,6 +187,7 @@ class Engine:
         try:
             while (event := self._queue.take(0.0)) is not None:
                 self._handle(event)
+            self._table.store_progress()
             self.service.store_position()
         except JournalError as error:
             log.error("%s", error)
@@ -189,6 +212,15 @@ class Engine:
         if not all(self._channel.waits_for_person(job) for job in sent):
             return False
         return not self.scheduler.any_queued(self._jobs, self._clock())
+
+    def all_imported(self) -> bool:
+        """Return whether no import is running, and all that was made elsewhere is saved or has failed."""
+        return not self.imports.is_reading and not self.saves_imported
+
+    @property
+    def saves_imported(self) -> bool:
+        """Whether a picture that was made elsewhere waits to be saved."""
+        return any(job.made_elsewhere for job in self._jobs.values())
 
     def blocked(self) -> bool:
         """Return whether a run that is to end by itself must not wait any longer.
@@ -271,6 +303,8 @@ class Engine:
                 self._table.add(jobs, effects)
             case ev.PromptSubmitted():
                 self._accept_prompt(event)
+            case ev.HistoryRead():
+                self._handle_history(event)
             case _:
                 self._handle_other(event)
 
@@ -279,8 +313,9 @@ class Engine:
         event: ev.InboxScanned
         | ev.OutboxTried
         | ev.ClockCompared
-        | ev.HistoryRead
         | ev.HistoryReadFailed
+        | ev.PageRead
+        | ev.PageReadFailed
         | ev.StopRequested,
     ) -> None:
         match event:
@@ -290,10 +325,12 @@ class Engine:
                 self.service.troubles.note("clock", clock_trouble(event.ahead))
             case ev.InboxScanned():
                 self.service.inbox_scanned(event)
-            case ev.HistoryRead():
-                self._handle_history(event)
             case ev.HistoryReadFailed():
                 self.service.history_failed(event)
+            case ev.PageRead():
+                self.imports.page_read(event, self._jobs)
+            case ev.PageReadFailed():
+                self.imports.page_failed(event)
             case ev.StopRequested():
                 self.stopping = True
 
@@ -317,7 +354,7 @@ class Engine:
 
     def _handle_dispatch(self, event: ev.GatewayDispatch) -> None:
         unmatched = self._channel.tracker.unmatched.messages
-        known = len(unmatched)
+        known, unowned = len(unmatched), self._channel.tracker.unowned_finals
         job_events = self._channel.tracker.dispatch(event, self._jobs)
         self._table.step_all(job_events)
         if job_events or unmatched:  # what ends a foreign job makes others clear, too
@@ -328,6 +365,7 @@ class Engine:
             log.warning("gateway: messages of the channel don't reach us; subscribing, reading the history")
             self._perform(ef.Subscribe())
         self._keep_held_results()
+        self.imports.noticed(unowned)
 
     def _handle_history(self, event: ev.HistoryRead) -> None:
         self._table.step_all(self._channel.history(event, self._jobs))
@@ -374,6 +412,8 @@ class Engine:
     def _turn(self, now: float) -> None:
         self._deadlines.follow_clock()
         monotonic, limits = self._monotonic(), self.service.limits
+        if monotonic >= self._table.next_time:
+            self._table.store_progress()
         limited = [job for job in self._jobs.values() if job.next_action_at is not None]
         for job in [job for job in limited if self._channel.time_limit(job, now, monotonic) <= now]:
             if self._is_postponed(job, monotonic):
@@ -390,6 +430,7 @@ class Engine:
             request = self._channel.history_request(self._jobs, monotonic)
             if request is not None:
                 self._perform(request)
+        self.imports.turn(self._jobs)
         if self.service.pause is None:
             self._send_next(now)
 
@@ -442,11 +483,14 @@ class Engine:
         waits = [self._channel.time_limit(job, now, monotonic) - now for job in expected]
         waits.append(self.scheduler.next_time(self._jobs, now) - now)
         waits.append(limits.next_time(monotonic) - monotonic)
+        waits.append(self._table.next_time - monotonic)
         waits.append(self.service.troubles.next_time() - monotonic)
         if stream.history_due is not None and limits.may_read(monotonic):
             waits.append(stream.next_time() - monotonic)
         if silence.silent_since:
             waits.append(silence.next_time() - monotonic)
+        if limits.may_read(monotonic):
+            waits.append(self.imports.next_time(self._jobs) - monotonic)
         return min(max(0.0, min(waits)), LONGEST_WAIT)
 
 

@@ -214,8 +214,9 @@ class Scheduler:
 
 
 def _being_saved(jobs: Mapping[str, Job]) -> int:
-    """Return how many jobs are being saved; jobs that wait for a retry don't count."""
-    return sum(job.state is State.COLLECTING and job.next_action_at is None for job in jobs.values())
+    """Return how many jobs are being saved, without those that wait for a retry or were made elsewhere."""
+    saved = (job for job in jobs.values() if job.state is State.COLLECTING and job.next_action_at is None)
+    return sum(not job.made_elsewhere for job in saved)
 
 
 def _was_sent(job: Job) -> bool:

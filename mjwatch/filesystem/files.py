@@ -89,14 +89,17 @@ def read_file(root: Path, path: str, limit: int) -> bytes:
         return folder.read(name, limit)
 
 
-def replace_file(root: Path, path: str, data: bytes, mode: int | None = None) -> None:
+def replace_file(
+    root: Path, path: str, data: bytes, mode: int | None = None, *, durable: bool = True
+) -> None:
     """Replace a file by a new version, or create it and its folders; it is whole at every moment.
 
-    ``mode``: None leaves it to the umask. Raise OSError, and then the file has not changed.
+    ``mode``: None leaves it to the umask. ``durable`` as in ``Folder.replace``. Raise OSError, and then the
+    file has not changed.
     """
     *folders, name = path.split("/")
     with open_folder(root, folders, make=True) as folder:
-        folder.replace(name, data, mode=mode)
+        folder.replace(name, data, mode=mode, durable=durable)
 
 
 def replace_or_overwrite(root: Path, path: str, data: bytes) -> OSError | None:

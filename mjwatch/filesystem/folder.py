@@ -193,8 +193,8 @@ class Folder:
             raise
         return descriptor
 
-    def create(self, name: str, data: bytes, mode: int | None = None) -> None:
-        """Write a new file; its content and mode are durable, its name only after ``sync``.
+    def create(self, name: str, data: bytes, mode: int | None = None, *, durable: bool = True) -> None:
+        """Write a new file; its content and mode are durable (unless told), its name only after ``sync``.
 
         ``mode``: the file has exactly this one, whatever the umask is.
         """
@@ -204,20 +204,30 @@ class Folder:
             file.flush()
             if mode is not None and os.name != "nt":
                 os.fchmod(descriptor, mode)
-            os.fsync(descriptor)
+            if durable:
+                os.fsync(descriptor)
 
-    def replace(self, name: str, data: bytes, staged: str | None = None, mode: int | None = None) -> None:
+    def replace(
+        self,
+        name: str,
+        data: bytes,
+        staged: str | None = None,
+        mode: int | None = None,
+        *,
+        durable: bool = True,
+    ) -> None:
         """Replace the file by a new version, or create it; it is whole at every moment, and durable.
 
         If it fails, nothing has changed. ``staged`` is the name of the new version while it is written;
-        ``mode`` as in ``create``.
+        ``mode`` as in ``create``. Not ``durable``: a power cut soon afterwards may leave the old version, or
+        an empty file.
         """
         # Syncthing and most other tools ignore names like this, so that no half version is synced.
         staged = staged or f"~syncthing~{name}.tmp"
         with suppress(FileNotFoundError):
             self.unlink(staged)
         try:
-            self.create(staged, data, mode)
+            self.create(staged, data, mode, durable=durable)
             os.replace(
                 self._at(staged), self._at(name), src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor
             )
@@ -225,7 +235,8 @@ class Folder:
             with suppress(OSError):
                 self.unlink(staged)
             raise self._explained(name, stat.S_IFREG, error) from error
-        self.sync()
+        if durable:
+            self.sync()
 
     def overwrite(self, name: str, data: bytes) -> bool:
         """Write into a file without another name, if its blocks on the disk suffice; return whether so."""

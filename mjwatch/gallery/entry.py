@@ -16,6 +16,9 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from mjwatch.jobs.status_text import ADVICE
+from mjwatch.midjourney.buttons import CUSTOM_ZOOM, name_of
+from mjwatch.model import Button, RefusalClass
 from mjwatch.prompts.parameters import found_in
 
 if TYPE_CHECKING:
@@ -27,14 +30,19 @@ Entry = dict[str, Any]
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _SEED = re.compile(r"[0-9]{1,12}")
+_FAVOURITE = re.compile(r"\bfavou?rites?\b", re.IGNORECASE)
+_IMPORTED = frozenset({"channel", "folder"})
 _TIMES = ("accepted", "submitted", "started", "finished", "published")
 
 
-def entry_of(manifest: Mapping[str, Any], folder: str, stamp: str) -> Entry | None:
+def entry_of(
+    manifest: Mapping[str, Any], folder: str, stamp: str, *, is_favourite: bool = False
+) -> Entry | None:
     """Return the entry of the job whose folder in the outbox holds this manifest; None if it has no card.
 
     That is so if the manifest is no job's, and for an /info that no file asked for.
-    ``stamp`` changes when the manifest does. Anybody who shares the folder may have edited the manifest, so
+    ``stamp`` changes when the manifest does. ``is_favourite``: a file in the folder says so, as a label can.
+    Anybody who shares the folder may have edited the manifest, so
     nothing in it is trusted: a value that does not have the right shape is left out.
     """
     job, state = manifest.get("job"), manifest.get("state")
@@ -43,8 +51,10 @@ def entry_of(manifest: Mapping[str, Any], folder: str, stamp: str) -> Entry | No
     prompt, discord, source = (_table(manifest.get(key)) for key in ("prompt", "discord", "source"))
     submitted, echoed = _text(prompt.get("submitted")) or "", _text(prompt.get("echoed"))
     parameters = _parameters(manifest, echoed or submitted)
-    times = _table(manifest.get("times"))
-    command = _text(manifest.get("command"))
+    times = dict(_table(manifest.get("times")))
+    if _text(source.get("kind")) in _IMPORTED:
+        times.pop("published", None)  # its place is where it was made
+    command, label = _text(manifest.get("command")), _text(manifest.get("label"))
     entry = {
         "id": job,
         "stamp": stamp,
@@ -55,7 +65,9 @@ def entry_of(manifest: Mapping[str, Any], folder: str, stamp: str) -> Entry | No
         "command": None if command == "imagine" else command,
         "action": _text(manifest.get("action")),
         "parent": _text(manifest.get("parent")),
-        "label": _text(manifest.get("label")),
+        "label": label,
+        "favourite": is_favourite or _FAVOURITE.search(label or "") is not None or None,
+        "actions": _actions(manifest.get("buttons")) if state == "done" else None,
         "parameters": [[name, value] for name, value in parameters.items()],
         "seed": parameters["seed"] if _SEED.fullmatch(parameters.get("seed", "")) else None,
         "source": _text(source.get("path")),
@@ -64,7 +76,7 @@ def entry_of(manifest: Mapping[str, Any], folder: str, stamp: str) -> Entry | No
         "files": [name for file in _tables(manifest.get("files")) if (name := _file_name(file.get("file")))],
         "text": _text(manifest.get("text")),
         "times": {key: value for key in _TIMES if (value := _text(times.get(key)))},
-        "error": _error(manifest.get("error")),
+        "error": _error(manifest.get("error"), state),
         "uuid": _text(discord.get("job_uuid")),
         "matched_by": _text(discord.get("matched_by")),
     }
@@ -104,9 +116,27 @@ def _pictures(images: object) -> Iterator[list[str | int]]:
             yield [name, _pixels(image.get("width")), _pixels(image.get("height"))]
 
 
-def _error(value: object) -> Entry | None:
+def _actions(buttons: object) -> list[str]:
+    """Return the follow-ups that the message has buttons for, by their names in prompt files.
+
+    A button that asks for a factor is left out: the other two zooms say theirs.
+    """
+    found = (
+        name_of(Button(custom_id, _text(button.get("label"))))
+        for button in _tables(buttons)
+        if (custom_id := _text(button.get("custom_id")))
+    )
+    return list(dict.fromkeys(name for name in found if name and name != CUSTOM_ZOOM))
+
+
+def _error(value: object, state: str) -> Entry | None:
+    """Return why there are no pictures, with what to do, which older manifests leave to the class."""
     error = _table(value)
-    kept: Entry = {key: text for key in ("class", "title", "detail") if (text := _text(error.get(key)))}
+    keys = ("class", "title", "detail", "advice")
+    kept: Entry = {key: text for key in keys if (text := _text(error.get(key)))}
+    if state in {"failed", "rejected"} and "advice" not in kept:
+        kind = kept.get("class")
+        kept["advice"] = ADVICE[RefusalClass(kind) if kind in set(RefusalClass) else None]
     kept |= {key: True for key in ("needs_human", "retry") if error.get(key) is True}
     return kept or None
 

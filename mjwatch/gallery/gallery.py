@@ -164,11 +164,13 @@ class Gallery:
         try:
             with open_folder(self._outbox, folder.split("/")) as inner:
                 facts, data = inner.stat(FILE_NAME), inner.read(FILE_NAME, LARGEST_MANIFEST)
+                is_favourite = any(map(is_favourite_mark, inner.names()))
             manifest = parse_manifest(data, self._outbox / folder / FILE_NAME)
         except (*_NOT_SHOWN, OutboxError) as error:
             log.info("the gallery does not show %s: %s", folder, error)
             return None
-        entry = entry_of(manifest, printable_path(folder), stamp_of(facts))
+        stamp = stamp_of(facts, is_favourite=is_favourite)
+        entry = entry_of(manifest, printable_path(folder), stamp, is_favourite=is_favourite)
         size = self._thumbnails.size_for(entry, folder, thumbnail) if entry else None
         return entry if entry is None or size is None else entry | {"thumb": size}
 
@@ -256,10 +258,15 @@ class Chunks:
 
     def _write(self, number: int, lines: Sequence[str]) -> None:
         path = f"{GALLERY_FOLDER}/{_chunk_name(number)}"
-        replace_file(self._outbox, path, chunk_script(number, lines))
+        _write(self._outbox, path, chunk_script(number, lines))
 
     def _write_index(self, count: int) -> None:
-        replace_file(self._outbox, f"{GALLERY_FOLDER}/{INDEX}", index_script(count))
+        _write(self._outbox, f"{GALLERY_FOLDER}/{INDEX}", index_script(count))
+
+
+def _write(outbox: Path, path: str, data: bytes) -> None:
+    """Write a file of the gallery. Not durable: ``repair`` makes again what a power cut has emptied."""
+    replace_file(outbox, path, data, durable=False)
 
 
 def _chunk_name(number: int) -> str:
@@ -273,13 +280,17 @@ class Thumbnails:
         self._outbox = outbox
 
     def ids(self) -> set[str]:
-        """Return the jobs that have one."""
-        return {
-            name.removesuffix(".webp")
-            for folder in self._folders()
-            for name in folder.names()
-            if name.endswith(".webp")
-        }
+        """Return the jobs that have one. An empty file is none: a power cut can leave it."""
+        found: set[str] = set()
+        for folder in self._folders():
+            with folder.entries() as entries:
+                files = [entry for entry in entries if entry.name.endswith(".webp")]
+                found |= {
+                    file.name.removesuffix(".webp")
+                    for file in files
+                    if file.stat(follow_symlinks=False).st_size
+                }
+        return found
 
     def size_for(self, entry: Entry, job_folder: str, given: bytes | None = None) -> list[int] | None:
         """Return width and height of the job's thumbnail; None if it has none.
@@ -298,7 +309,7 @@ class Thumbnails:
 
     def _stored(self, job_id: str, given: bytes | None) -> bytes | None:
         if given is not None:
-            replace_file(self._outbox, _thumbnail_path(job_id), given)
+            _write(self._outbox, _thumbnail_path(job_id), given)
             return given
         try:
             return read_file(self._outbox, _thumbnail_path(job_id), LARGEST_PART) or None
@@ -316,7 +327,7 @@ class Thumbnails:
         if not sources:
             return None
         data = thumbnail(sources)
-        replace_file(self._outbox, _thumbnail_path(entry["id"]), data)
+        _write(self._outbox, _thumbnail_path(entry["id"]), data)
         return data
 
     def keep_only(self, ids: Collection[str]) -> None:
@@ -390,7 +401,8 @@ def _scan_folder(found: OutboxScan, folder: str, entries: list[os.DirEntry[str]]
     """Note whether this is a job's folder, which holds no other; return the folders to scan next."""
     for entry in entries:
         if entry.name == FILE_NAME and folder and entry.is_file(follow_symlinks=False):
-            found.stamps[folder] = stamp_of(entry.stat(follow_symlinks=False))
+            is_favourite = any(is_favourite_mark(other.name) for other in entries)
+            found.stamps[folder] = stamp_of(entry.stat(follow_symlinks=False), is_favourite=is_favourite)
             return []
     names = [
         entry.name
@@ -400,6 +412,18 @@ def _scan_folder(found: OutboxScan, folder: str, entries: list[os.DirEntry[str]]
     return [f"{folder}/{name}" if folder else name for name in names if folder or name != GALLERY_FOLDER]
 
 
-def stamp_of(manifest: os.stat_result) -> str:
-    """Return a text that changes when the file does; the earlier file's sorts before the later one's."""
-    return f"{manifest.st_mtime_ns:020}-{manifest.st_size}"
+ENTRY_FORMAT = 2
+"""Part of each stamp: a start after an update reads the manifests again if an entry has more than before."""
+
+_FAVOURITE_MARK = re.compile(r"favou?rite(?:\.[a-z]{1,4})?", re.IGNORECASE)
+
+
+def is_favourite_mark(name: str) -> bool:
+    """Return whether a file of this name in a job's folder marks the job; editors add a suffix to it."""
+    return _FAVOURITE_MARK.fullmatch(name) is not None
+
+
+def stamp_of(manifest: os.stat_result, *, is_favourite: bool = False) -> str:
+    """Return a text that changes when the file or the mark does; that of an earlier file sorts first."""
+    mark = "-favourite" if is_favourite else ""
+    return f"{manifest.st_mtime_ns:020}-{manifest.st_size}-{ENTRY_FORMAT}{mark}"

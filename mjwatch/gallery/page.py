@@ -28,8 +28,14 @@ RENDER_TIMEOUT = 60.0
 _LARGEST_PART = 4 * 1024 * 1024
 """Bytes; no file that the page consists of comes near."""
 
-_PARTS = ("dom", "wording", "store", "load", "wall", "panel", "service", "filters", "main")
+_PARTS = (
+    *("dom", "wording", "kept", "store", "load", "wall", "files", "picks", "panel"),
+    *("viewer", "zoom", "gestures", "service", "filters", "choice", "jump", "main"),
+)
 """The files of the script, in the order in which they build on each other."""
+
+_STYLES = ("gallery", "finding", "viewer")
+"""The files of the style sheet, in their order."""
 
 
 def install(outbox: Path, folder: str) -> None:
@@ -83,7 +89,8 @@ def _template() -> bytes:
 
 
 def _style() -> bytes:
-    return files("mjwatch.gallery").joinpath("static", STYLE).read_bytes()
+    folder = files("mjwatch.gallery").joinpath("static")
+    return b"\n".join(folder.joinpath(f"{part}.css").read_bytes() for part in _STYLES)
 
 
 def _script() -> bytes:

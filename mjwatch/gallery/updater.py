@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import threading
+import time
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,9 @@ QUEUE = 256
 BATCH_SIZE = 16
 """Folders that are added at once."""
 
+PAUSE = 1.0
+"""Seconds between two additions of new folders, unless a whole batch waits: each writes a chunk again."""
+
 RETRY_DELAY = 60.0
 """Seconds until the thread tries again after the gallery could not be written."""
 
@@ -40,14 +44,16 @@ class GalleryUpdater:
         gallery: Gallery,
         *,
         repair_first: bool = True,
+        pause: float = PAUSE,
         retry: float = RETRY_DELAY,
         tried: Callable[[OSError | OutboxError | None], None] = lambda error: None,
     ) -> None:
-        """``repair_first``: scan the outbox for what an earlier run left out. ``retry`` in seconds.
+        """``repair_first``: scan for what an earlier run left out. ``pause`` and ``retry`` in seconds.
 
         ``tried`` gets the error when the gallery can't be written, and None when it can again.
         """
         self._gallery = gallery
+        self._pause = pause
         self._tried = tried
         self._retry = retry
         self._changed = threading.Condition()
@@ -59,6 +65,7 @@ class GalleryUpdater:
         self._backlog: deque[str] = deque()
         self._installed = self._needs_tidying = False
         self._obstacle: str | None = None
+        self._next_addition = 0.0
         self._thread = threading.Thread(target=self._run, name="gallery", daemon=True)
 
     def start(self) -> None:
@@ -103,9 +110,15 @@ class GalleryUpdater:
     def _wait(self) -> bool:
         """Wait until there is something to do; return False if the thread must end."""
         with self._changed:
-            while not (self._published or self._stopping or self._needs_repair or self._has_backlog()):
-                self._changed.wait()
+            while not (self._stopping or self._needs_repair or self._has_backlog() or self._has_batch()):
+                left = self._next_addition - time.monotonic()
+                if self._published and left <= 0:
+                    break
+                self._changed.wait(left if self._published else None)
             return bool(self._published) or not self._stopping
+
+    def _has_batch(self) -> bool:
+        return len(self._published) >= BATCH_SIZE
 
     def _has_backlog(self) -> bool:
         return bool(self._backlog) or self._needs_tidying or not self._installed
@@ -123,6 +136,7 @@ class GalleryUpdater:
             needs_repair, self._needs_repair = self._needs_repair, self._needs_repair and bool(published)
         if published:
             self._gallery.add(published, thumbnails)
+            self._next_addition = time.monotonic() + self._pause
         elif needs_repair:
             self._backlog = deque(self._gallery.repair())
             self._needs_tidying = True

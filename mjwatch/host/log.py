@@ -269,6 +269,8 @@ def _message(record: logging.LogRecord, redaction: Redaction) -> str:
 
 def _traceback_lines(record: logging.LogRecord, redaction: Redaction) -> list[str]:
     """Return the lines of the record's traceback and stack, redacted in the same way."""
+    if not record.exc_info and not record.stack_info:
+        return []
     formatter = logging.Formatter()
     parts = [formatter.formatException(record.exc_info)] if record.exc_info else []
     parts += [formatter.formatStack(record.stack_info)] if record.stack_info else []

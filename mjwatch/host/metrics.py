@@ -7,7 +7,6 @@ All figures are gauges: what they count comes from the journal, which forgets ol
 from __future__ import annotations
 
 import logging
-import statistics
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -209,6 +208,8 @@ def _jobs(facts: Mapping[str, Any]) -> Iterator[_Figure]:
 
 
 def _measures(phase: str, seconds: list[float]) -> Iterator[tuple[str, str, float]]:
+    import statistics  # it loads fractions, decimals and more, which a service without metrics does without
+
     if seconds:
         yield phase, "median", statistics.median(seconds)
         yield phase, "p90", sorted(seconds)[(len(seconds) * 9 - 1) // 10]

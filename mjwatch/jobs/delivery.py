@@ -42,20 +42,30 @@ def finish(job: Job, event: ev.Finished, now: float, timeouts: Timeouts) -> Tran
     return job, (ef.FetchResult(job),)
 
 
+def take_over(job: Job, event: ev.Imported, now: float, timeouts: Timeouts) -> Transition:
+    """The pictures were made elsewhere: they are fetched and published as if they had been asked for here."""
+    result = event.result
+    job = replace(job, state=State.COLLECTING, result=result, job_uuid=result.job_uuid, percent=100)
+    job = note(job, now, "made elsewhere; imported", finished=event.made)
+    return job, (ef.FetchResult(job),)
+
+
 def publish_result(job: Job, event: ev.Published, now: float, timeouts: Timeouts) -> Transition:
     """The pictures are in the outbox: the job is done."""
     if event.failed:
         return job, ()  # the folder of a failure, which a late result or a retry has overtaken
     job = replace(job, state=State.DONE, next_action_at=None, failed_tries=0)
     job = note(job, now, "published", published=now, folder=event.folder)
+    if job.made_elsewhere:  # it is no news, and an import may bring thousands
+        return job, ()
     news = ef.SendNotification(ef.Notification.DONE, now, job=job)
     return job, (news, ef.CreateFollowUps(job)) if job.prompt.then else (news,)
 
 
 def publish_failure(job: Job, event: ev.Published, now: float, timeouts: Timeouts) -> Transition:
     """The page that says why there are no pictures is in the outbox."""
-    # A person knows what they cancelled.
-    needs_no_news = job.published is not None or job.state is State.CANCELLED
+    # A person knows what they cancelled, and what they made elsewhere.
+    needs_no_news = job.published is not None or job.state is State.CANCELLED or job.made_elsewhere
     why, _ = reason(job)
     job = replace(job, next_action_at=None, failed_tries=0)
     job = note(job, now, "published", published=now, folder=event.folder)

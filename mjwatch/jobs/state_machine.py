@@ -13,7 +13,8 @@ The rules, which the entries of the table follow:
    was executed, even if the POST timed out or was answered with an error.
 4. A result is accepted in every state but ``done`` and ``rejected``: what was paid for is delivered,
    however late.
-5. ``step`` is pure: no clock, no random number, no I/O. Every effect can be derived again from the loaded
+5. What was made elsewhere begins with its result, and is never sent.
+6. ``step`` is pure: no clock, no random number, no I/O. Every effect can be derived again from the loaded
    job, so that recovery is one more event (``Restarted``) and not a second code path.
 """
 
@@ -99,6 +100,7 @@ TABLE: Mapping[State, Mapping[type[ev.JobEvent], TableEntry]] = {
         ev.UploadFailed: TableEntry(transitions.upload_failed, (State.FAILED,)),
         **_SIGNS_OF_LIFE,  # an earlier attempt turns out to have been executed
         **_LATE_RESULTS,
+        ev.Imported: TableEntry(delivery.take_over, (State.COLLECTING,)),  # a new job, before it is stored
         ev.ModalOpened: TableEntry(transitions.open_form),
         ev.Restarted: TableEntry(transitions.forget_form),
         **_ignore(

@@ -104,6 +104,11 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
         # counts: the attempt was executed, or may have been, so the daily cap counts it.
         "ALTER TABLE attempts ADD COLUMN counts INTEGER NOT NULL DEFAULT 1",
     ),
+    5: (
+        # The results of deleted jobs: an import must not take them for pictures that were made elsewhere.
+        "CREATE TABLE pruned_results (message TEXT PRIMARY KEY, job_uuid TEXT) WITHOUT ROWID",
+        "CREATE INDEX pruned_by_uuid ON pruned_results (job_uuid) WHERE job_uuid IS NOT NULL",
+    ),
 }
 """The statements that lead to each version from the one before. Never change those of a released version."""
 

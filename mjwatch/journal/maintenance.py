@@ -63,6 +63,12 @@ def _prune_jobs(db: sqlite3.Connection, path: Path, before: float) -> int:
             return pruned
         numbers = ",".join(str(int(row[0])) for row in rows)
         with transaction(db, path):
+            db.execute(
+                "INSERT OR IGNORE INTO pruned_results"
+                " SELECT COALESCE(NULLIF(result_message, ''), 'job ' || id), job_uuid FROM jobs"
+                f" WHERE number IN ({numbers}) AND {_IS_OLD} AND result_message IS NOT NULL",
+                {"before": before},
+            )
             cursor = db.execute(
                 f"DELETE FROM jobs WHERE number IN ({numbers}) AND {_IS_OLD}", {"before": before}
             )

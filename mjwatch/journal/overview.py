@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from mjwatch.journal.reader import JournalReader
     from mjwatch.model import Job, Pause
 
+MOST_WAITING = 10
+"""Queued jobs that are listed: the status travels to every machine that syncs the outbox."""
+
+_MOST_CHARACTERS = 200
+
 _CAN_BE_NULL = (
     *("paused", "paused_kind", "mend", "capped_until", "quiet_until", "connected_since"),
     *("sending_limit", "reading_limit", "left"),
@@ -31,13 +36,13 @@ def overview(
     """Return the facts that ``status --json`` shows. Raise JournalError.
 
     ``reader`` is None if there is no journal yet. ``jobs`` counts the open jobs by state; ``live`` lists
-    those that were sent before; times are in seconds since 1970. ``connected_since``: when the gateway
-    accepted us, if it is connected. ``quiet_until``: until when the time of the day holds prompts, as
-    ``Pace.quiet_until`` returns it. ``sending_limit``, ``reading_limit``: see ``limit_facts``. ``left``: the
-    files in the inbox that the daemon ignores, counted by reason, and some of them by name.
-    ``troubles`` and the like: see ``trouble_facts``; a trouble of the journal is for the caller to add,
-    because what can't be written can't be stored there. ``held``: as ``held_results`` returns it;
-    ``command``: how this installation's mjwatch is started.
+    those that were sent before, ``waiting`` the first of the queued ones; times are in seconds since 1970.
+    ``connected_since``: when the gateway accepted us, if it is connected. ``quiet_until``: until when the
+    time of the day holds prompts, as ``Pace.quiet_until`` returns it. ``sending_limit``, ``reading_limit``:
+    see ``limit_facts``. ``left``: the files in the inbox that the daemon ignores, counted by reason, and some
+    of them by name. ``troubles`` and the like: see ``trouble_facts``; a trouble of the journal is for the
+    caller to add, because what can't be written can't be stored there. ``held``: as ``held_results`` returns
+    it; ``command``: how this installation's mjwatch is started.
     """
     if reader is None:
         return {
@@ -47,6 +52,7 @@ def overview(
             "quiet_until": quiet_until,
             "jobs": {},
             "live": [],
+            "waiting": [],
             "held": [],
             "sent_in_24h": 0,
             "max_per_day": max_per_day,
@@ -64,7 +70,8 @@ def overview(
         **trouble_facts(stored_troubles(reader, pause, daemon=daemon)),
         "left": {key: inbox[key] for key in ("counts", "some")} if inbox and inbox["counts"] else None,
         "jobs": {str(state): count for state, count in reader.open_counts().items()},
-        "live": [brief(job) for job in reader.live_jobs()],
+        "live": [brief(job) for job in reader.live_jobs() if not job.made_elsewhere],
+        "waiting": [_waiting(job) for job in reader.first_queued(MOST_WAITING)],
         "held": held_results(reader, command),
         "sent_in_24h": len(reader.attempts_since(now - DAY)),
         "max_per_day": max_per_day,
@@ -101,6 +108,18 @@ def held_results(reader: JournalReader, command: str) -> list[dict[str, Any]]:
 def capped_until(reader: JournalReader, max_per_day: int, now: float) -> float | None:
     """Return when the daily cap allows the next submission; None if the cap is not reached."""
     return Throttle(Pace(max_per_day=max_per_day), reader.attempts_since(now - DAY)).capped_until(now)
+
+
+def _waiting(job: Job) -> dict[str, Any]:
+    prompt = job.prompt
+    return {
+        "job": job.id,
+        "prompt": prompt.text[:_MOST_CHARACTERS],
+        "action": prompt.action,
+        "command": prompt.command,
+        "label": prompt.label,
+        "not_before": prompt.not_before,
+    }
 
 
 def brief(job: Job) -> dict[str, Any]:

@@ -41,6 +41,8 @@ _FROM_JOBS = "FROM jobs WHERE open=1"
 _FROM_OPEN = "FROM jobs INDEXED BY jobs_open WHERE open=1"
 """Without the hint SQLite takes the index on all states and reads every job that is done."""
 
+_PRUNED_RESULT = "SELECT 1 FROM pruned_results WHERE message=? OR job_uuid=? LIMIT 1"
+
 
 @dataclass(frozen=True, slots=True)
 class TakenFile:
@@ -230,6 +232,19 @@ class JournalReader:
                 return str(row[0])
         return None
 
+    def has_result(self, message_id: str | None, job_uuid: str | None) -> bool:
+        """Return whether a job has this result, or had it before it was pruned."""
+        if self.owner_of(job_uuid=job_uuid, message_id=message_id) is not None:
+            return True
+        return self._one(_PRUNED_RESULT, message_id, job_uuid) is not None
+
+    def made_elsewhere(self, state: State) -> int:
+        """Return how many jobs in this state were made elsewhere and only fetched."""
+        row = self._one(
+            "SELECT COUNT(*) FROM jobs WHERE state=? AND attempts=0 AND result_message NOT NULL", state
+        )
+        return 0 if row is None else int(row[0])
+
     def file_of(self, job_id: str) -> TakenFile | None:
         """Return the prompt file that a job came from, byte for byte, or None."""
         row = self._one(
@@ -320,6 +335,12 @@ class JournalReader:
             else:
                 low = row[0] + 1
         return int(low)
+
+    def first_queued(self, limit: int) -> list[Job]:
+        """Return up to ``limit`` queued jobs: those of higher priority first, then in order of arrival."""
+        return self._jobs(
+            f"SELECT body {_FROM_OPEN} AND state='queued' ORDER BY priority DESC, number LIMIT ?", limit
+        )
 
     def open_counts(self) -> dict[State, int]:
         """Return the number of open jobs by state."""

@@ -26,6 +26,7 @@ from mjwatch.model import (
     Result,
     ResultKind,
     Source,
+    SourceKind,
     State,
     UploadedImage,
 )
@@ -125,7 +126,7 @@ def load_job(text: str) -> Job:
     data["uploads"] = tuple(UploadedImage(**image) for image in data.get("uploads", ()))
     data["nonces"] = tuple(data["nonces"])
     data["history"] = tuple(_load_note(note) for note in data["history"])
-    data["source"] = Source(**data["source"]) if data["source"] else None
+    data["source"] = _load_source(data["source"]) if data["source"] else None
     data["result"] = _load_result(data["result"]) if data["result"] else None
     data["refusal"] = _load_refusal(data["refusal"]) if data["refusal"] else None
     return Job(**data)
@@ -135,6 +136,10 @@ def load_prompt(data: Mapping[str, Any]) -> Prompt:
     """Return the prompt that has these fields in JSON."""
     lists = {key: tuple(data.get(key, ())) for key in ("images", "then")}
     return Prompt(**{**data, **lists})
+
+
+def _load_source(data: dict[str, Any]) -> Source:
+    return Source(**{**data, "kind": SourceKind(data.get("kind", SourceKind.INBOX))})
 
 
 def _load_modal(data: dict[str, Any]) -> Modal:

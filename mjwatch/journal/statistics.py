@@ -24,7 +24,8 @@ def statistics(reader: JournalReader, now: float) -> dict[str, Any]:
     """
     found = reader.state_counts()
     first = reader.first_sendable()
-    recent = [_phases(job) for job in reader.search(JobFilter(states=(State.DONE,)), RECENT_JOBS)]
+    done = reader.search(JobFilter(states=(State.DONE,)), RECENT_JOBS)
+    recent = [_phases(job) for job in done if not job.made_elsewhere]
     return {
         "states": {str(state): found.get(state, 0) for state in State},
         "queue_age": 0.0 if first is None else max(0.0, now - first),

@@ -114,6 +114,15 @@ class Journal(JournalReader):
             else:
                 self._db.execute(_INSERT_JOB, {**row, "file": file})
 
+    def accept_imported(self, jobs: Sequence[tuple[Job, str]], meta: dict[str, Any]) -> None:
+        """Store jobs that were made elsewhere, with their duplicate keys, and facts to remember."""
+        rows = [_row(job, key) for job, key in jobs]
+        with self._transaction():
+            for row in rows:
+                self._db.execute(_INSERT_JOB, {**row, "file": None})
+            for key, value in meta.items():
+                self._db.execute(_PUT_META, (key, json.dumps(value)))
+
     def move_file(self, before: int, file: TakenFile, now: float) -> None:
         """Store that the kept file with this number was moved to another path."""
         with self._transaction():

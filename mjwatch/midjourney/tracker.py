@@ -80,6 +80,8 @@ class MessageTracker:
         self._press_answers: dict[str, str] = {}  # by message that answers a press: the job
         self.me: str | None = None
         self.newest: str | None = None
+        self.unowned_finals = 0
+        """How many finals of this account have come that are no job's of ours."""
         self.references_seen = False
         """Whether a final has replied to its own start message: then ids distinguish equal prompts."""
         self.on_notice: Callable[[str, str], None] = lambda job_id, text: None
@@ -198,6 +200,7 @@ class MessageTracker:
         matched = {message.message_id for _, message in found.matched}
         for message in unowned:
             if message.message_id not in matched and self._may_be_mine(message):
+                self.unowned_finals += message.kind in FINALS
                 self.held.hold(message, jobs.values(), by_ids=True)
         events = [pair for match_, message in found.matched for pair in self._events(match_, message, jobs)]
         return list(dict.fromkeys(disputed)) + events + self._reread(reread or {}, jobs)
@@ -350,6 +353,7 @@ class MessageTracker:
 
     def _of_no_job(self, message: ParsedMessage, jobs: Mapping[str, Job]) -> JobEvents | None:
         """Return what a message means that no job of ours can take; None if it is kept all the same."""
+        self.unowned_finals += message.kind in FINALS
         # An interaction names no owner where that of our attempt was not heard; somebody else's nonce does.
         has_owner = message.kind is not MessageKind.STARTED or message.nonce is not None
         disputed = [] if has_owner else self._disputed_by(message, jobs)

@@ -37,7 +37,7 @@ LONGEST_WAIT = 60.0
 _LARGEST = 16 * 1024 * 1024
 """Bytes; a thousand jobs in flight take less than one MiB."""
 
-_TIMES = ("capped_until", "quiet_until", "connected_since", "accepted", "until", "since")
+_TIMES = ("capped_until", "quiet_until", "connected_since", "accepted", "until", "since", "not_before")
 _VOLATILE_KEYS = ("percent",)
 """Keys that change all the time and don't cause a new version alone."""
 

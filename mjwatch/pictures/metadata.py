@@ -250,8 +250,10 @@ class Provenance:
     @property
     def prompt_text(self) -> str:
         """The prompt as text that every format can hold; empty if it is left out."""
-        kept = (char for char in self.prompt or "" if char == "\n" or _is_plain(char))
-        return "".join(kept)[:MOST_PROMPT_TEXT].strip()
+        text = self.prompt or ""
+        if not text.isprintable():
+            text = "".join(char for char in text if char == "\n" or _is_plain(char))
+        return text[:MOST_PROMPT_TEXT].strip()
 
     def texts(self) -> dict[str, str]:
         """Return texts by PNG's keywords. Readers of prompts look for ``parameters`` first."""

@@ -75,6 +75,11 @@ class OutboxSettings:
         flag(),
         "Maintain a gallery of all jobs in the outbox: index.html, for a browser, on any machine.",
     )
+    collect_by_hand: bool = setting(
+        False,
+        flag(),
+        "Publish also what you start by hand in the channel while the service runs, under _channel/.",
+    )
     heartbeat: int = setting(
         5,
         whole(0, 1440),

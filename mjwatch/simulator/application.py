@@ -15,7 +15,7 @@ from mjwatch.simulator.faults.registry import FaultRegistry
 from mjwatch.simulator.gateway.connection import GatewayConnection, Handshake
 from mjwatch.simulator.gateway.delivery import MessageDelivery
 from mjwatch.simulator.gateway.sessions import Sessions
-from mjwatch.simulator.http.api import RestApi, discord_errors
+from mjwatch.simulator.http.api import RestApi, content_types, discord_errors
 from mjwatch.simulator.http.command_index import RegisteredCommands
 from mjwatch.simulator.http.errors import reset_connection
 from mjwatch.simulator.http.history import History
@@ -24,7 +24,7 @@ from mjwatch.simulator.http.messages import Reactions, UserMessages
 from mjwatch.simulator.http.uploads import UploadEndpoints
 from mjwatch.simulator.messages.message import MessageForms
 from mjwatch.simulator.messages.modals import OpenModals
-from mjwatch.simulator.messages.profiles import profile_for
+from mjwatch.simulator.messages.profiles import CurrentProfile, profile_for
 from mjwatch.simulator.midjourney.bot import MidjourneyBot
 from mjwatch.simulator.midjourney.job import BotContext
 from mjwatch.simulator.recorder import Recorder, leak_watch
@@ -50,16 +50,24 @@ class SimulatedDiscord:
 
     def __init__(self, options: SimulatorOptions) -> None:
         profile = profile_for(options)
+        current = CurrentProfile(profile)
         snowflakes = SnowflakeGenerator()
         self.faults, self.recorder, self.sessions = FaultRegistry(), Recorder(), Sessions()
-        self._history, self._pictures, self._signer = History(), ImageStore(), Signer(profile.url_lifetime)
-        index = RegisteredCommands(snowflakes)
-        self._handshake = Handshake(self.sessions, self.faults, self.recorder, options.heartbeat_interval)
+        self._history, self._pictures, self._signer = (
+            History(),
+            ImageStore(),
+            Signer(lambda: current.for_text().url_lifetime),
+        )
+        index = RegisteredCommands(snowflakes, lambda: current.for_text().known_command_ids)
+        self._handshake = Handshake(
+            self.sessions, self.faults, self.recorder, options.heartbeat_interval, current
+        )
         uploads = UploadEndpoints(self._pictures, self._signer, snowflakes, self.faults, self.recorder)
         context = BotContext(
             profile=profile,
+            current=current,
             forms=MessageForms(profile, snowflakes),
-            delivery=MessageDelivery(self._history, self.sessions, self._signer),
+            delivery=MessageDelivery(self._history, self.sessions, self._signer, current),
             pictures=self._pictures,
             links=LinkResolver(self._signer, self._pictures),
             faults=self.faults,
@@ -70,12 +78,15 @@ class SimulatedDiscord:
         self._bot = MidjourneyBot(context, self.sessions, self._history, self.recorder, modals, options)
         checks = InteractionChecks(index, self._history, uploads, modals)
         self._rest = RestApi(
-            index, self._history, self._signer, self.faults, read_history=options.read_history
+            index, self._history, self._signer, self.faults, current, read_history=options.read_history
         )
-        self._control = Control(self.recorder, self.faults, self.sessions, index, self._bot, self._history)
+        self._profile = current
+        self._control = Control(
+            self.recorder, self.faults, self.sessions, index, self._bot, self._history, current
+        )
         self._parts: list[AppPart] = [
             self._rest,
-            InteractionPost(self._bot, checks, self.faults, self.recorder),
+            InteractionPost(self._bot, checks, self.faults, self.recorder, current),
             Cdn(self._pictures, self._signer, self.faults, self.recorder),
             uploads,
             UserMessages(
@@ -108,7 +119,12 @@ class SimulatedDiscord:
     def web_application(self) -> web.Application:
         """Return the web application."""
         app = web.Application(
-            middlewares=[leak_watch(self.recorder), discord_errors, rest_faults(self.faults)],
+            middlewares=[
+                leak_watch(self.recorder),
+                content_types(self._profile),
+                discord_errors,
+                rest_faults(self.faults),
+            ],
             client_max_size=BODY_MAX,
         )
         for part in self._parts:

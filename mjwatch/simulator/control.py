@@ -18,6 +18,8 @@ from mjwatch.simulator.faults.registry import FaultError, checked_fault
 from mjwatch.simulator.gateway.sessions import encoded
 from mjwatch.simulator.http.errors import json_answer
 from mjwatch.simulator.messages.plans import SimulatedAccount
+from mjwatch.simulator.messages.profiles import PROFILES, CurrentProfile
+from mjwatch.simulator.midjourney.past import PastJob
 from mjwatch.simulator.world import BOT_ID, CHANNEL_ID, GUILD_ID
 
 if TYPE_CHECKING:
@@ -50,7 +52,9 @@ class Control:
         index: RegisteredCommands,
         bot: MidjourneyBot,
         history: History,
+        profile: CurrentProfile,
     ) -> None:
+        self._profile = profile
         self._recorder = recorder
         self._faults = faults
         self._sessions = sessions
@@ -68,6 +72,7 @@ class Control:
             "gateway_close": self._close_all,
             "account_limited": self._limit_account,
             "account": lambda fault: self._bot.account.change(fault.details),
+            "wire": self._change_profile,
             "niji_joins": lambda _: index.invite_niji(),
         }
 
@@ -77,6 +82,7 @@ class Control:
             web.get("/_sim/state", self.state),
             web.get("/_sim/faults", self.show_faults),
             web.post("/_sim/faults", self.arm),
+            web.post("/_sim/past", self.add_past),
             web.post("/_sim/reset", self.reset),
         ]
 
@@ -100,6 +106,15 @@ class Control:
             return json_answer({"error": reason}, 400)
         return json_answer(self._faults.body())
 
+    async def add_past(self, request: web.Request) -> web.Response:
+        """Put finished jobs of the past into the channel's history: a JSON list of PastJob's fields."""
+        _check_caller(request)
+        try:
+            wanted = [PastJob(**fields) for fields in await request.json()]
+        except (ValueError, TypeError) as error:
+            return json_answer({"error": f"not a list of past jobs: {error}"}, 400)
+        return json_answer(await self._bot.past.add(wanted))
+
     def apply(self, requested: object) -> None:
         """Arm the requested fault or list of faults; some act at once. Raise FaultError."""
         for fault in [
@@ -112,6 +127,7 @@ class Control:
         _check_caller(request)
         self._bot.reset()
         self._faults.clear()
+        self._profile.reset()
         self._recorder.clear()
         self._history.clear()
         return json_answer(self._recorder.body())
@@ -120,7 +136,7 @@ class Control:
         act = self._at_once.get(fault.name)
         if act is None:
             return
-        self._faults.take(fault.name)
+        self._faults.take(fault.name, fault.match)
         if fault.name not in _RECURRING_FAULTS:
             self._faults.disarm(fault.name)
         act(fault)
@@ -137,6 +153,12 @@ class Control:
 
     def _limit_account(self, fault: ArmedFault) -> None:
         self._faults.limit_ends = time.monotonic() + fault.number("seconds", 5)
+
+    def _change_profile(self, fault: ArmedFault) -> None:
+        try:
+            self._profile.change(fault.match, fault.details)
+        except ValueError as error:
+            raise FaultError(str(error)) from None
 
     def _send_unknown_messages(self) -> None:
         for text in UNKNOWN_OPCODES:
@@ -197,7 +219,9 @@ def _part(part: object, path: Path) -> tuple[float, object]:
         fault = checked_fault(part)
         if fault.name == "account":
             SimulatedAccount().change(fault.details)
-    except FaultError as error:
+        elif fault.name == "wire":
+            CurrentProfile(PROFILES["2026"]).change(fault.match, fault.details)
+    except ValueError as error:
         raise FaultError(f"{path}: {error}") from None
     delay = part.get("after", 0) if isinstance(part, dict) else 0
     if not isinstance(delay, int | float) or delay < 0:

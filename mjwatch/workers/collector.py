@@ -6,9 +6,11 @@ import logging
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mjwatch import events as ev
+from mjwatch.discord.cdn import LARGEST_PICTURE
 from mjwatch.errors import (
     AnsweredNoError,
     DownloadError,
@@ -18,8 +20,12 @@ from mjwatch.errors import (
     UnsplitGridError,
     WireError,
 )
+from mjwatch.filesystem.files import read_file
+from mjwatch.filesystem.safe_names import safe_file_name
+from mjwatch.jobs.imported import STAGED
 from mjwatch.midjourney.parsing.message_view import MessageView
-from mjwatch.model import Refusal, RefusalClass, ResultKind
+from mjwatch.midjourney.parsing.picture_names import read_picture_name
+from mjwatch.model import Refusal, RefusalClass, ResultKind, SourceKind
 from mjwatch.outbox.manifest import (
     FILE_NAME,
     OutboxChannel,
@@ -36,6 +42,7 @@ from mjwatch.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from PIL.Image import Image
 
@@ -70,6 +77,7 @@ class Collector:
         picture_format: str,
         keep_grid: bool,
         embed_prompt: bool,
+        staged: Path,
         file_of: Callable[[str], TakenFile | None],
         reading_wait: Callable[[], float] = lambda: 0.0,
         published: Callable[[str, bytes | None], None] | None = None,
@@ -77,6 +85,7 @@ class Collector:
         """``published`` is called with the path in the outbox of each new folder; it must return at once.
 
         If the picture is in memory, so that a thumbnail costs little, the thumbnail is passed too.
+        ``staged``: the folder with the copies of pictures that are imported from another folder.
         ``reading_wait`` returns for how many seconds Discord's API may not be read.
         """
         self._rest = rest
@@ -86,6 +95,7 @@ class Collector:
         self._format = picture_format
         self._keep_grid = keep_grid
         self._embed_prompt = embed_prompt
+        self._staged = staged
         self._file_of = file_of
         self._reading_wait = reading_wait
         self._published = published
@@ -137,6 +147,11 @@ class Collector:
     # ---- pictures
 
     def _unchanged(self, job: Job, result: Result, fetched: list[bytes]) -> list[PictureFile]:
+        if job.source is not None and job.source.kind is SourceKind.FOLDER:
+            return [
+                _as_it_is(p, data, n)
+                for n, (p, data) in enumerate(zip(result.pictures, fetched, strict=True), 1)
+            ]
         stem, provenance = stem_of(job), self._provenance(job, result)
         is_named_by_action = job.prompt.action is not None and result.kind is not ResultKind.GRID
         name = f"{stem}_{(job.prompt.action or '').replace(' ', '_')}" if is_named_by_action else stem
@@ -195,6 +210,8 @@ class Collector:
 
     def _fetch(self, job: Job, picture: RemotePicture, message_id: str) -> bytes:
         """Download the picture. If its address has expired, have it signed again, or read the message."""
+        if picture.url.startswith(STAGED):
+            return self._read_staged(picture.url.removeprefix(STAGED))
         try:
             return self._cdn.fetch(picture.url, picture.size)
         except DownloadError as error:
@@ -219,6 +236,13 @@ class Collector:
         if moved is None:
             raise DownloadError("Midjourney's message and its picture no longer exist", gone=True)
         return self._cdn.fetch(moved.url, picture.size)
+
+    def _read_staged(self, name: str) -> bytes:
+        try:
+            return read_file(self._staged, name, LARGEST_PICTURE)
+        except OSError as error:
+            hint = "`mjwatch import FOLDER` copies it again"
+            raise DownloadError(f"the copy of the picture can't be read: {error.strerror}", hint) from error
 
     def _read_again(self, job: Job, picture: RemotePicture, message_id: str) -> RemotePicture | None:
         """Return the picture as its message has it now: in the same place, or else by its file name."""
@@ -273,6 +297,17 @@ def _picture(stem: str, data: bytes, index: int) -> PictureFile:
     kind, width, height = image_facts(data)
     suffix = {"jpeg": "jpg"}.get(kind, kind)
     return PictureFile(f"{stem}.{suffix}", data, index, width, height, kind)
+
+
+def _as_it_is(picture: RemotePicture, data: bytes, number: int) -> PictureFile:
+    """Return a picture that lay in a folder, byte for byte and with its own name."""
+    known = read_picture_name(picture.filename)
+    name = safe_file_name(picture.filename)
+    stem, _, suffix = name.rpartition(".")
+    index = 0 if known.is_grid else known.number or number
+    if suffix.lower() in _VIDEO_SUFFIXES:
+        return PictureFile(name, data, index, 0, 0, suffix.lower())
+    return replace(_picture(stem, data, index), name=name)
 
 
 def _unchanged_file(

@@ -107,7 +107,9 @@ class WorkerPool:
                 self._notify(effect)
             case ef.DeferFile():
                 self._defer_file(effect.path, effect.why, effect.seconds)
-            case ef.UploadImages() | ef.Submit() | ef.PressCancel() | ef.ReadHistory() | ef.Subscribe():
+            case ef.UploadImages() | ef.Submit() | ef.PressCancel() | ef.Subscribe():
+                self._sending.put(effect)
+            case ef.ReadHistory() | ef.ReadPage():
                 self._sending.put(effect)
             case ef.FetchResult() | ef.PublishFailure():
                 self._collecting[crc32(effect.job.id.encode()) % COLLECTORS].put(effect)
@@ -158,8 +160,8 @@ class WorkerPool:
             case ef.RemoveFile():
                 self._remove(effect)
                 return None
-            case ef.ReadHistory():
-                return self._sender.read_history(effect)
+            case ef.ReadHistory() | ef.ReadPage():
+                return self._sender.read(effect)
             case ef.Subscribe():
                 self._subscribe()
                 return None
@@ -199,5 +201,7 @@ def _event_of_bug(effect: ef.Effect, error: Exception) -> ev.LoopEvent | None:
             return ev.ForJob(effect.job.id, ev.SaveFailed(f"a fault in mjwatch while saving: {cause}", final))
         case ef.ReadHistory():
             return ev.HistoryReadFailed(f"a fault in mjwatch: {cause}")
+        case ef.ReadPage():
+            return ev.PageReadFailed(f"a fault in mjwatch: {cause}")
         case _:
             return None

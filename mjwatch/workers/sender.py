@@ -164,6 +164,12 @@ class Sender:
                 return ev.UploadFailed(str(error), posted=True)
         return ev.Uploaded(tuple(replace(self._linked[keys[name]], filename=name) for name in images))
 
+    def read(
+        self, effect: ef.ReadHistory | ef.ReadPage
+    ) -> ev.HistoryRead | ev.HistoryReadFailed | ev.PageRead | ev.PageReadFailed:
+        """Read the channel's messages."""
+        return self.read_history(effect) if isinstance(effect, ef.ReadHistory) else self.read_page(effect)
+
     def read_history(self, effect: ef.ReadHistory) -> ev.HistoryRead | ev.HistoryReadFailed:
         """Read the messages after an id, and the current state of some messages."""
         channel = self._channel.channel_id
@@ -178,6 +184,16 @@ class Sender:
             return ev.HistoryReadFailed(str(error))
         newest = str(messages[-1]["id"]) if messages else None
         return ev.HistoryRead(tuple(messages), newest, reread, complete)
+
+    def read_page(self, effect: ef.ReadPage) -> ev.PageRead | ev.PageReadFailed:
+        """Read one page of the history for an import."""
+        try:
+            page = self._rest.history(self._channel.channel_id, effect.after, HISTORY_PAGE)
+        except AnsweredNoError as error:
+            return ev.PageReadFailed(str(error), error.refusal)
+        except WireError as error:
+            return ev.PageReadFailed(str(error))
+        return ev.PageRead(effect.purpose, effect.after, tuple(page), complete=len(page) < HISTORY_PAGE)
 
     def _first_reading(self, channel: str) -> ev.HistoryRead:
         """Read the newest messages, so that jobs that were started by hand are not taken for ours."""

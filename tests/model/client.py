@@ -60,6 +60,11 @@ class Client:
         self.received = 0
         """The last seq that this process has received."""
         self._jobs: dict[str, Job] = {}
+        self.by_hand: dict[str, Job] = {}
+        """The jobs of what was made by hand, by the message with their result."""
+        self.collects_after: int | None = None
+        """The message after which all that is made by hand is collected."""
+        self.on_by_hand: Callable[[Job], None] = lambda job: None
         self._names = itertools.count(1)
         self._sessions = itertools.count(1)
         self._mtime = itertools.count(1000)
@@ -87,6 +92,7 @@ class Client:
             rng=lambda: 0.5,
             new_nonce=self.world.new_id,
             new_id=self._new_id,
+            collect_by_hand=True,
         )
         self.engine.on_change = self._changed
         self.engine.load()
@@ -99,6 +105,10 @@ class Client:
         return f"job{next(self._names)}"
 
     def _changed(self, job: Job) -> None:
+        if job.made_elsewhere and job.result is not None:
+            self.by_hand[job.result.message_id] = job
+            self.on_by_hand(job)
+            return
         self._jobs[job.id] = job
         if job.state is State.COLLECTING:
             self.on_result(job)
@@ -111,6 +121,9 @@ class Client:
             self.queue.put(event)
         self.engine.stopping = False
         self.engine.run()
+        by_hand = self.engine.imports._by_hand
+        if self.collects_after is None and by_hand is not None:
+            self.collects_after = int(by_hand.since)
         if FAULTS.messages:
             self.broken, FAULTS.messages = self.broken or FAULTS.messages[0], []
 

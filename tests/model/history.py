@@ -81,6 +81,8 @@ class History:
                 self.world.now += self.rng.choice([0.01, 0.3, 2.0])
             self._end()
             self.promises.check_end()
+            if not self.promises.was_hidden:
+                self.promises.check_collected()
             if self.rng.random() < 0.5:
                 self._settle_all()
                 self._end()
@@ -299,12 +301,20 @@ class History:
     def _answer_history(self) -> None:
         effect = self.client.take(ef.ReadHistory)
         if effect is None:
+            page = self.client.take(ef.ReadPage)
+            if page is not None:
+                self._read_page(page)
             return
         if self.rng.random() < 0.15:
             self.client.put(ev.HistoryReadFailed("no network"))
             self.tell("history: not read")
             return
         self._read_history(effect)
+
+    def _read_page(self, effect: ef.ReadPage) -> None:
+        messages = [] if self.hidden else self.world.history(effect.after)
+        self.client.put(ev.PageRead(effect.purpose, effect.after, tuple(messages), complete=True))
+        self.tell(f"page: {len(messages)} messages after {effect.after}")
 
     def _read_history(self, effect: ef.ReadHistory) -> None:
         messages = [] if self.hidden else self.world.history(effect.after)
@@ -376,6 +386,9 @@ class History:
                 case ef.ReadHistory():
                     self.client.effects.pop(0)
                     self._read_history(effect)
+                case ef.ReadPage():
+                    self.client.effects.pop(0)
+                    self._read_page(effect)
                 case ef.FetchResult() | ef.PublishFailure():
                     self.client.effects.pop(0)
                     failed = isinstance(effect, ef.PublishFailure)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from mjwatch.midjourney.elsewhere import ImportVerdict
 from mjwatch.midjourney.matching.evidence import duplicate_key
 from mjwatch.model import IN_FLIGHT, Job, State
 from tests.model.world import meaning
@@ -26,6 +27,7 @@ class Promises:
         self.world = world
         self.counts = counts
         client.on_result = self.check_result
+        client.on_by_hand = self.check_by_hand
         self.retries: Counter[str] = Counter()
         self.cancelled: set[str] = set()
         self.given_up: set[str] = set()
@@ -73,6 +75,18 @@ class Promises:
         text = f"{job.id} {job.prompt.text!r} got the picture of {made} by {result.matched_by}"
         self.client.broken = self.client.broken or text
 
+    def check_by_hand(self, job: Job) -> None:
+        """Check that what is collected as made by hand is no picture that a job of ours waits for."""
+        assert job.result is not None
+        made = self.world.truth[job.result.message_id]
+        owners = [other for other in self.client.jobs() if made in self.made_by(other)]
+        # What a person gave up, by a retry or by cancelling, is the account's all the same.
+        given_up = made.nonce in self.given_up or (bool(owners) and owners[0].id in self.cancelled)
+        if owners and owners[0].result is None and not given_up:
+            text = f"{made} of {owners[0]!r} was collected as made by hand"
+            self.client.broken = self.client.broken or text
+        self.counts["a spare picture collected" if owners else "made by hand, collected"] += 1
+
     def _can_not_be_told_apart(self, made: BotJob, job: Job) -> bool:
         """Return whether nothing that mjwatch was given says that this result is not the job's.
 
@@ -113,6 +127,21 @@ class Promises:
             and other.prompt.split()[: len(words)] == words
             for other in others
         )
+
+    def check_collected(self) -> None:
+        """Check that all that was made by hand is collected, has gone to a job, or waits for a person."""
+        taken = {job.result.message_id for job in self.client.jobs() if job.result is not None}
+        taken |= {*self.client.by_hand, *self.client.held()}
+        left = [
+            made for made in self.world.jobs if made.owner is None and made.final_id not in {None, *taken}
+        ]
+        after = self.client.collects_after or 0
+        for made in (made for made in left if int(made.final_id or 0) > after):
+            data = self.world.messages[made.final_id or ""]
+            tracker, jobs = self.client.channel.tracker, self.client.engine._jobs
+            verdict = self.client.engine.imports._judge.judge(tracker.read(data, jobs), jobs)
+            assert verdict is not ImportVerdict.NEW, f"{made} was made by hand and is not collected"
+            self.counts[f"made by hand, {verdict}"] += 1
 
     def check_end(self) -> None:
         held = set(self.client.held())

@@ -20,6 +20,7 @@ EXPECTED = (
     *("matched by reference", "matched by job uuid", "matched by text", "by hand", "bot queue notice"),
     *("resumed", "new session", "new session with the old id", "killed and started", "retry", "held"),
     *("history hidden", "probe answered", "assigned", "dismissed", "ended done", "ended in_doubt"),
+    "made by hand, collected",
 )
 """What must have happened, or the histories show nothing."""
 

@@ -31,12 +31,13 @@ FAMILY_PROMPT = "mending nets"
 SMALL = {
     "clients/acme/keeper.ready.toml": f'prompt = "a keeper {FAMILY_PROMPT} --ar 3:2"\n'
     'label = "spring"\nthen = ["U2"]',
-    f"{QUOTED}.ready.txt": f"{HOSTILE} banned-word-test",
+    # Its ${} looks like a placeholder that was forgotten.
+    f"{QUOTED}.ready.toml": f"prompt = '''{HOSTILE} banned-word-test'''\nforce = true",
 }
 """Three jobs: a grid, a picture of this grid, and a refusal."""
 
 MIXED = {
-    f"sketches/{QUOTED}.ready.toml": f"prompt = '''{HOSTILE}'''\n"
+    f"sketches/{QUOTED}.ready.toml": f"prompt = '''{HOSTILE}'''\nforce = true\n"
     f"label = '''{HOSTILE}'''\n[parameters]\nar = \"2:3\"\nno = ['''<b>''', '''\"''']",
     "sketches/deep/down/there/kite.ready.toml": 'prompt = "a red kite over the sea --ar 16:9"\n'
     'label = "spring"\nthen = ["U1", "V3", "zoom 2x", "animate low"]',

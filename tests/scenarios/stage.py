@@ -148,6 +148,17 @@ class Stage:
         with urllib.request.urlopen(request, timeout=HANG) as answer:
             assert answer.status in {200, 204}
 
+    def add_past(self, jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Put finished jobs of the past into the channel, and return what the simulator has made of them."""
+        request = urllib.request.Request(
+            f"http://{self.address}/_sim/past",
+            data=json.dumps(jobs).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=HANG) as answer:
+            made: list[dict[str, Any]] = json.load(answer)
+            return made
+
     def manifests(self) -> list[dict[str, Any]]:
         return [json.loads(path.read_text()) for path in sorted(self.outbox.glob("**/manifest.json"))]
 

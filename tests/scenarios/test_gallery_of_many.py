@@ -192,7 +192,7 @@ def check_reason(gallery: OpenGallery, jobs: Jobs) -> None:
     page.locator(".card").click()
     assert job["error"]["title"] in page.locator(".reason").inner_text()
     assert page.locator(".prompt p").first.inner_text().startswith(HOSTILE)
-    assert f"{QUOTED}.ready.txt" in page.locator(".facts").inner_text()
+    assert f"{QUOTED}.ready.toml" in page.locator(".facts").inner_text()
     assert page.locator("script:not([src]), [onload], [onerror]").count() == 0
     page.locator(".stage .back").click()
     gallery.search("")
@@ -251,17 +251,24 @@ def check_in_window(gallery: OpenGallery) -> None:
 
 
 def check_single_picture(gallery: OpenGallery, jobs: Jobs) -> None:
+    """Go through single pictures, from one job's to the next job's, and back to the wall."""
     page, press = gallery.page, gallery.page.keyboard.press
-    gallery.search(next(job["job"] for job in jobs if len(job["images"]) == 4))
-    press("ArrowDown")
-    press("Enter")
-    for key, number in (("2", "2"), ("ArrowRight", "3")):
-        press(key)
-        assert page.locator(".shots.alone .chosen").get_attribute("data-number") == number
-    alt = page.locator(".chosen img").get_attribute("alt") or ""
-    assert re.fullmatch(r"Picture 3 of 4: .+", alt)
+    gallery.search("")
+    position, job = next((n, job) for n, job in enumerate(jobs) if len(job["images"]) == 4)
+    after = next((other for other in jobs[position + 1 :] if other["images"]), None)
+    gallery.open(f"#{job['job']}")
+    press("3")
+    title = page.locator("#viewer-title")
+    assert re.fullmatch(r"Picture 3 of 4: .+", title.inner_text())
+    press("ArrowRight")
+    assert title.inner_text().startswith("Picture 4 of 4: ")
+    gallery.wait_for_images(page.locator('.pane[data-offset="0"] img'))
+    press("ArrowRight")
+    last = after or job
+    gallery.wait_until(f"location.hash.startsWith('#{last['job']}/')")
     press("Escape")
-    assert page.locator(".shots.alone").count() == 0
+    assert page.locator("#viewer").is_hidden()
+    gallery.wait_until(f"location.hash === '#{last['job']}'")
     press("Escape")
     assert page.locator("#panel").is_hidden()
-    gallery.search("")
+    assert gallery.focused() == last["job"]

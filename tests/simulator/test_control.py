@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 
 from mjwatch.simulator.faults.catalogue import CATALOGUE
 from mjwatch.simulator.faults.registry import FaultError, FaultRegistry
+from mjwatch.simulator.world import STRANGER_ID, USER_ID
 from tests.simulator.harness import play, simulated
 
 
@@ -40,6 +43,36 @@ def test_the_state_is_the_record_of_executions() -> None:
             counts = {name: state[name] for name in state if isinstance(state[name], int)}
             unseen = dict.fromkeys(("resumes", "cdn_with_authorization", "token_leaks", "uploads"), 0)
             assert counts == {"identifies": 1, "downloads": 1, **unseen}
+
+    play(scenario)
+
+
+def test_past_jobs_are_in_the_history_and_their_buttons_work() -> None:
+    async def scenario() -> None:
+        async with simulated(grid=64) as client, client.gateway() as gateway:
+            await gateway.identify()
+            wanted = [
+                {"prompt": "a red cat", "at": 1_700_000_000},
+                {"prompt": "a red cat", "at": 1_700_000_060, "upscales": 2},
+                {"prompt": "a blue dog", "at": 1_700_000_120, "user": STRANGER_ID},
+                {"prompt": "gone", "at": 1_700_000_180, "deleted": True},
+            ]
+            status, made = await client.call("POST", "/_sim/past", json=wanted)
+            shown = {message["id"]: message for message in await client.history()}
+            assert status == 200
+            assert {past["message_id"] for past in made if not past["deleted"]} == set(shown)
+            grid, single, stranger = (shown[past["message_id"]] for past in made[:3])
+            assert grid["timestamp"].startswith("2023-11-14T22:13:20")
+            assert (f"Image #2 <@{USER_ID}>" in single["content"], made[1]["tiles"]) == (True, [2])
+            assert f"<@{STRANGER_ID}>" in stranger["content"]
+            _, data = await client.download(grid["attachments"][0]["url"])
+            assert hashlib.sha256(data).hexdigest() == made[0]["sha256"]
+            state = await client.state()
+            assert state["interactions"] == state["renderings"] == state["posts"] == []
+            await client.press(gateway, grid, f"MJ::JOB::upsample::1::{made[0]['job_uuid']}")
+            assert "Image #1" in (await gateway.final())["content"]
+            status, _ = await client.call("POST", "/_sim/past", json=[{"prompts": []}])
+            assert status == 400
 
     play(scenario)
 
@@ -119,3 +152,33 @@ def test_a_fault_is_used_up_by_its_matches_only() -> None:
     assert faults.take("no_start", "a cat") is not None
     assert faults.take("no_start", "another cat") is not None
     assert faults.take("no_start", "a third cat") is None
+
+
+def test_wire_changes_the_profile_in_both_directions_and_for_some_prompts() -> None:
+    async def scenario() -> None:
+        async with simulated(profile="2026") as client, client.gateway() as gateway:
+            await gateway.identify()
+            await client.fault("wire", reference_on_final=False, match="red")
+            assert "message_reference" not in (await client.grid(gateway, "a red cat"))[0]
+            assert "message_reference" in (await client.grid(gateway, "a blue cat"))[0]
+            await client.fault("wire", reference_on_final=True)
+            assert "message_reference" in (await client.grid(gateway, "a red cat"))[0]
+            await client.fault("wire", reference_on_final=False)
+            await client.call("POST", "/_sim/reset")
+            assert "message_reference" in (await client.grid(gateway, "a red cat"))[0]
+
+    play(scenario)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"colour": 1}, {"delete": "sometimes"}, {"name": "2024"}, {"metadata": 1}, {"post_status": True}],
+)
+def test_wire_refuses_what_no_profile_has(changes: dict[str, object]) -> None:
+    async def scenario() -> None:
+        async with simulated() as client:
+            status, answer = await client.call("POST", "/_sim/faults", json={"fault": "wire", **changes})
+            assert status == 400
+            assert "a profile has" in answer["error"]
+
+    play(scenario)

@@ -47,6 +47,7 @@ def test_a_scenario_can_set_the_account(tmp_path: Path) -> None:
     "text",
     [
         '[{"fault": "account", "mode": "slow"}]',
+        '[{"fault": "wire", "delete": "sometimes"}]',
         "{",
         "{}",
         "[1]",

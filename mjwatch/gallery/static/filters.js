@@ -1,22 +1,25 @@
-// The filters: words, state, label, folder and days; and how many jobs match.
+// The filters, the order, and how many jobs match.
 
-const FIELDS = ["words", "state", "label", "folder", "from", "to"];
-const fields = Object.fromEntries(FIELDS.map((name) => [name, byId(name)]));
+const FIELDS = ["words", "favourite", "kind", "state", "label", "folder", "parameter", "value", "from", "to"];
+const fields = Object.fromEntries([...FIELDS, "order"].map((name) => [name, byId(name)]));
 
-const filterValues = () => Object.fromEntries(FIELDS.map((name) => [name, fields[name].value.trim()]));
-const isFiltered = () => Object.values(filterValues()).some(Boolean);
+const order = () => fields.order.value;
+const filterValues = () => Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, field.value.trim()]));
+const isFiltered = () => FIELDS.some((name) => fields[name].value.trim());
 
 function clearFilters() {
-  for (const field of Object.values(fields)) field.value = "";
+  for (const name of FIELDS) fields[name].value = "";
   apply();
   fields.words.focus();
 }
 
 /** Show the matching jobs and how many they are. */
 function apply() {
+  offerValues();
   const jobs = matchingJobs(filterValues());
   showJobs(jobs);
   byId("clear").hidden = !isFiltered();
+  byId("favourites").hidden = !fields.favourite.value;
   showFilterCount();
   byId("count").textContent = countText(jobs.length);
   byId("count").hidden = jobs.length === 0;
@@ -25,7 +28,7 @@ function apply() {
 
 /** The filters may be hidden: their button says how many are set. */
 function showFilterCount() {
-  const active = FIELDS.slice(1).filter((name) => fields[name].value).length;
+  const active = FIELDS.slice(1).filter((name) => fields[name].value && name !== "value").length;
   byId("more-word").textContent = active ? `Filters · ${active}` : "Filters";
   byId("more").classList.toggle("set", active > 0);
 }
@@ -51,7 +54,19 @@ function showIfEmpty(empty) {
 function updateChoices() {
   updateSelect(fields.label, labels());
   updateSelect(fields.folder, folders());
+  updateSelect(fields.parameter, parameterNames());
+  offeredFor = null; // new jobs may have new values
 }
+
+/** Offer the values of the chosen parameter. */
+function offerValues() {
+  const name = fields.parameter.value;
+  if (offeredFor === name) return;
+  offeredFor = name;
+  updateSelect(fields.value, name ? parameterValues(name) : []);
+}
+
+let offeredFor = null;
 
 function updateSelect(select, names) {
   const [any, ...present] = select.options;

@@ -15,7 +15,9 @@ function update() {
   buildLists();
   updateChoices();
   apply();
+  showTray();
   if (!panel.job) showAddressed();
+  refreshViewer();
 }
 
 window.gallery = Object.freeze({
@@ -31,11 +33,23 @@ window.gallery = Object.freeze({
 
 // ---- the job that the address names
 
-/** Show the job that the address names after #, or none. */
+/** Show what the address names after #: a job, one of its pictures as in #7k3f9a2m/2, or none. */
 function showAddressed() {
-  const job = store.jobById.get(decodeURIComponent(location.hash.slice(1)));
+  const [id, number] = location.hash.slice(1).split("/");
+  const job = store.jobById.get(decodeURIComponent(id));
+  if (!job || !number) closeViewer();
   if (job && job !== panel.job) openPanel(job);
   else if (!job && panel.dialog.open) closePanel();
+  if (job && number) showPicture(job, Number(number));
+}
+
+/** The browser went to another address. If it went back from the viewer, the job of the last picture stays open. */
+function followAddress() {
+  const isBack = history.state?.belowViewer && (viewer.slide || viewer.isLeaving);
+  viewer.isLeaving = false;
+  if (!isBack) return showAddressed();
+  closeViewer();
+  history.replaceState(history.state, "", panel.job ? `#${panel.job.id}` : location.pathname + location.search);
 }
 
 /** Return whether a click only opens a link here; other clicks are left to the browser. */
@@ -46,7 +60,11 @@ function openCard(event) {
   const card = event.target.closest(".card");
   if (!card || !isPlain(event)) return;
   event.preventDefault();
-  const address = card.getAttribute("href");
+  if (choice.isOn) return toggleChosen(wall.jobs[Number(card.dataset.index)]);
+  enterJob(card.getAttribute("href"));
+}
+
+function enterJob(address) {
   if (history.state?.besideWall) history.replaceState(history.state, "", address);
   else history.pushState({ besideWall: true }, "", address);
   showAddressed();
@@ -58,6 +76,35 @@ function openLinked(event) {
   event.preventDefault();
   history.replaceState(history.state, "", event.currentTarget.getAttribute("href"));
   showAddressed();
+}
+
+/** Show a picture of the open job in the whole window. Back closes it again. */
+function enterPicture(number) {
+  if (!panel.job?.pictures?.[number - 1]) return;
+  viewer.isLeaving = false;
+  history.replaceState({ ...history.state, belowViewer: true }, "");
+  history.pushState({ besideWall: true, overPanel: true }, "", addressOf({ job: panel.job, number }));
+  showAddressed();
+}
+
+/** Close the viewer; the job of its picture is open below it. */
+function leaveViewer() {
+  if (!viewer.slide) return;
+  closeViewer();
+  viewer.isLeaving = Boolean(history.state?.overPanel);
+  if (viewer.isLeaving) history.back();
+  else history.replaceState(history.state, "", `#${panel.job.id}`);
+}
+
+/** Start a slideshow with the open job, or with the current job of the wall. */
+function enterSlideshow() {
+  if (!panel.job) {
+    const job = jobsInOrder().slice(wall.current).find((one) => one.pictures) ?? firstSlide()?.job;
+    if (!job) return;
+    enterJob(`#${job.id}`);
+  }
+  enterPicture(1);
+  if (viewer.slide) toggleSlideshow();
 }
 
 /** Go back to the wall, to the card of the job that was open. */
@@ -74,25 +121,26 @@ const ARROWS = new Set(["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"]);
 
 function handleKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
-  const handled = panel.dialog.open ? handleInPanel(event) : handleOnWall(event);
+  if (compare.dialog.open) return handleInCompare(event);
+  const handled = (viewer.slide ? handleInViewer : panel.dialog.open ? handleInPanel : handleOnWall)(event);
   if (handled) event.preventDefault();
 }
 
 function handleInPanel({ key, target }) {
-  if (key === "Escape" && panel.alone) showAlone(0);
-  else if (key === "Escape") leavePanel();
+  if (key === "Escape") leavePanel();
   else if (target.closest("video, textarea")) return false;
-  else if (/^[1-4]$/.test(key)) showAlone(panel.alone === Number(key) ? 0 : Number(key));
-  else if (key === "ArrowLeft" || key === "ArrowRight") step(key === "ArrowLeft" ? "left" : "right");
+  else if (key === "f") panel.dialog.querySelector(".star").click();
+  else if (/^[1-4]$/.test(key)) enterPicture(Number(key));
+  else if (key === "Enter" && !target.closest("a, button, summary")) enterPicture(1);
+  else if (key === "s") enterSlideshow();
+  else if (key === "ArrowLeft" || key === "ArrowRight") stepJob(key === "ArrowLeft" ? -1 : 1);
   else return false;
   return true;
 }
 
-/** Show the next picture if a single one is shown, else the next job. */
-function step(side) {
-  const many = panel.job.pictures?.length ?? 0;
-  if (panel.alone) showAlone(((panel.alone - 1 + (side === "left" ? many - 1 : 1)) % many) + 1);
-  else panel.dialog.querySelector(`.round.${side}`)?.click();
+/** Open the next job, or the one before for -1; keys, buttons and swipes do the same. */
+function stepJob(step) {
+  panel.dialog.querySelector(step < 0 ? ".round.left" : ".round.right")?.click();
 }
 
 function handleOnWall({ key, target }) {
@@ -100,6 +148,9 @@ function handleOnWall({ key, target }) {
   if (key === "Escape") return leaveSearch(target);
   if (typing) return typing === fields.words && key === "ArrowDown" && focusWall();
   if (key === "/") fields.words.focus();
+  else if (key === "f" && wall.cards.contains(target)) setFavourites([wall.jobs[wall.current]], !isFavourite(wall.jobs[wall.current]));
+  else if (key === "x" && wall.cards.contains(target)) toggleChosen(wall.jobs[wall.current]);
+  else if (key === "s") enterSlideshow();
   else if (ARROWS.has(key) || (wall.cards.contains(target) && (key === "Home" || key === "End"))) return focusWall(key);
   else return false;
   return true;
@@ -115,6 +166,7 @@ function focusWall(key) {
 /** Escape clears the search, then moves the focus to the wall. */
 function leaveSearch(target) {
   if (service.box.open) service.box.open = false;
+  else if (choice.isOn && target !== fields.words) endChoice();
   else if (target === fields.words && target.value) {
     target.value = "";
     apply();
@@ -127,11 +179,19 @@ function leaveSearch(target) {
 
 function listen() {
   listenToFields();
+  listenToFavourites();
+  listenToChoice();
+  listenToJump();
   document.addEventListener("keydown", handleKey);
   document.addEventListener("click", ({ target }) => !service.box.contains(target) && (service.box.open = false));
-  panel.dialog.addEventListener("cancel", (event) => event.preventDefault()); // handleKey() handles Escape
+  panel.dialog.addEventListener("cancel", (event) => {
+    event.preventDefault(); // handleKey() handles Escape; this is a phone's Back
+    leavePanel();
+  });
+  listenToSwipes(panel.dialog, (side, target) => target.closest(".stage") && stepJob(side));
+  listenToViewer();
   panel.dialog.addEventListener("click", (event) => event.target === panel.dialog && leavePanel());
-  window.addEventListener("hashchange", showAddressed);
+  window.addEventListener("hashchange", followAddress);
   wall.cards.addEventListener("click", openCard);
   window.addEventListener("scroll", draw, { passive: true });
   wall.cards.addEventListener("focusin", ({ target }) => {
@@ -142,4 +202,5 @@ function listen() {
 }
 
 listen();
+showTray();
 loadAll().then(keepFresh);

@@ -1,6 +1,6 @@
 // One job in full: its pictures, and beside them all that is known about it.
 
-const panel = { dialog: byId("panel"), job: null, alone: 0 };
+const panel = { dialog: byId("panel"), job: null };
 
 /** Of a prompt with more characters only the beginning is shown at first. */
 const LONG = 480;
@@ -15,11 +15,14 @@ const STEPS = [
 
 function openPanel(job) {
   panel.job = job;
-  panel.alone = 0;
   panel.dialog.replaceChildren(pictureArea(job), facts(job));
   if (!panel.dialog.open) panel.dialog.showModal();
   panel.dialog.scrollTop = 0; // in a small window the dialog itself scrolls
   byId("panel-title").focus({ preventScroll: true });
+  titlePage(job);
+}
+
+function titlePage(job) {
   document.title = `${shortened(job.prompt, 60) || titleOf(job)} · Gallery`;
 }
 
@@ -42,13 +45,14 @@ function pictureArea(job) {
 
 /** Return the buttons to the job before and after this one. */
 function stepButtons(job) {
-  const at = wall.jobs.findIndex((one) => one.id === job.id);
+  const jobs = jobsInOrder();
+  const at = jobs.findIndex((one) => one.id === job.id);
   const turn = (side, name, other) =>
     other &&
     el("a", { class: `round ${side}`, href: `#${other.id}`, click: openLinked, title: name }, icon(side),
       el("span", { class: "unseen" }, name));
-  const [before, after] = at < 0 ? [] : [wall.jobs[at - 1], wall.jobs[at + 1]];
-  return present([turn("left", "Newer (←)", before), turn("right", "Older (→)", after)]);
+  const [before, after] = at < 0 ? [] : [jobs[at - 1], jobs[at + 1]];
+  return present([turn("left", "Previous job (←)", before), turn("right", "Next job (→)", after)]);
 }
 
 function shown(job) {
@@ -65,30 +69,19 @@ function sheetRatio(job) {
   return job.pictures.length === 2 ? one * 2 : one;
 }
 
-function shot(picture, number) {
-  const [name, width, height] = picture;
+function shot([name, width, height], index) {
+  const number = index + 1;
   const source = fileAddress(panel.job, name);
-  if (isVideo(name)) {
-    const video = el("video", { src: source, controls: true, loop: true, playsinline: true, preload: "metadata" });
-    video.setAttribute("aria-label", altOf(panel.job));
-    return el("div", { class: "shot" }, video);
+  const words = pictureName(panel.job, number);
+  const open = { type: "button", "data-number": number, click: () => enterPicture(number) };
+  if (isPlayed(name)) {
+    const video = el("video", { src: source, controls: true, loop: true, playsinline: true, preload: "metadata", "aria-label": words });
+    const larger = el("button", { ...open, class: "round larger", title: "Whole window (Enter)" }, icon("larger"), el("span", { class: "unseen" }, `Whole window: ${words}`));
+    return el("div", { class: "shot" }, video, larger);
   }
-  const many = panel.job.pictures.length;
-  const alt = `Picture ${number + 1} of ${many}: ${shortened(panel.job.prompt) || titleOf(panel.job)}`;
-  const image = el("img", { src: source, alt, width: width || null, height: height || null, decoding: "async" });
+  const image = el("img", { src: source, alt: words, width: width || null, height: height || null, decoding: "async", draggable: "false" });
   image.addEventListener("error", () => image.replaceWith(el("span", { class: "note" }, `${name} is not here yet`)));
-  if (many === 1) return el("div", { class: "shot" }, image);
-  const toggle = () => showAlone(panel.alone === number + 1 ? 0 : number + 1);
-  return el("button", { type: "button", class: "shot", click: toggle, "data-number": number + 1 }, image);
-}
-
-/** Show a single picture, by its number, or all of them for 0. */
-function showAlone(number) {
-  const shots = panel.dialog.querySelector(".shots");
-  if (!shots || number > shots.children.length || shots.children.length === 1) return;
-  panel.alone = number;
-  shots.classList.toggle("alone", number > 0);
-  [...shots.children].forEach((one, n) => one.classList.toggle("chosen", n + 1 === number));
+  return el("button", { ...open, class: "shot" }, image);
 }
 
 function reason(job) {
@@ -101,6 +94,7 @@ function reason(job) {
     el("h3", {}, title),
     error.detail && el("p", {}, withMarks(error.detail)),
     error.needs_human && el("p", {}, "mjwatch sends nothing more until a person acts."),
+    error.advice && [el("h4", {}, "What to do"), el("p", {}, withMarks(error.advice))],
     error.retry && el("p", { class: "hint" }, "It may work later: ", el("code", {}, `mjwatch retry ${job.id}`)),
   );
 }
@@ -114,8 +108,10 @@ function facts(job) {
     el("header", { class: "what" },
       el("h2", { id: "panel-title", tabindex: "-1" }, titleOf(job)),
       el("span", { class: `state ${job.state}` }, stateName(job.state)),
-      job.label && el("span", { class: "tag" }, job.label)),
+      job.label && el("span", { class: "tag" }, job.label),
+      starButton(job)),
     promptOf(job),
+    ...followUpsOf(job),
     ...parametersOf(job),
     ...relatedOf(job),
     ...filesOf(job),
@@ -165,21 +161,17 @@ function relatedOf(job) {
   const line = [];
   if (parent) line.push(relative(parent, sentence(`${job.action ?? "Follow-up"} of`)));
   else if (job.parent) line.push(el("p", {}, `${job.action ?? "Follow-up"} of `, el("code", {}, job.parent), ", which is not here"));
-  const followers = [...(store.followers.get(job.id) ?? [])].reverse();
-  return section("Related jobs", ...line, ...followers.map((one) => relative(one, titleOf(one))));
+  const childrenOf = (id) => [...(store.followers.get(id) ?? [])].reverse();
+  line.push(...childrenOf(job.id).map((one) => relative(one, titleOf(one))));
+  const siblings = job.parent ? childrenOf(job.parent).filter((one) => one !== job) : [];
+  const beside = siblings.length ? [el("h4", {}, "From the same pictures"), ...siblings.map((one) => relative(one, titleOf(one)))] : [];
+  return section("Family", ...line, ...beside);
 }
 
 function relative(job, how) {
   const image = job.thumb && el("img", { src: thumbAddress(job), alt: "", decoding: "async" });
   const words = el("span", {}, el("b", {}, how), " ", withUnbrokenNames(shortened(job.prompt, 70) || titleOf(job)));
   return el("a", { class: "relative", href: `#${job.id}`, click: openLinked }, image || el("i", {}, icon(job.state === "done" ? "play" : "warning")), words);
-}
-
-function filesOf(job) {
-  const names = [...(job.pictures ?? []).map(([name]) => name), job.grid, ...(job.files ?? []), "manifest.json"];
-  const links = present(names).map((name) =>
-    el("li", {}, el("a", { href: fileAddress(job, name), target: "_blank", rel: "noopener" }, name)));
-  return section("Files", el("p", { class: "path" }, job.folder), el("ul", { class: "files" }, links));
 }
 
 function timesOf(job) {
@@ -202,8 +194,8 @@ function detailsOf(job) {
 
 // ---- copying
 
-function copyButton(name, text) {
-  const words = el("span", { "aria-live": "polite" }, "Copy");
+function copyButton(name, text, label = "Copy") {
+  const words = el("span", { "aria-live": "polite" }, label);
   const button = el("button", { type: "button", class: "tool copy", title: name }, icon("copy"), words);
   const say = (sign, word) => {
     button.firstChild.replaceWith(icon(sign));
@@ -212,7 +204,7 @@ function copyButton(name, text) {
   button.addEventListener("click", async () => {
     const done = await copyText(text, button);
     say(done ? "check" : "warning", done ? "Copied" : "The browser does not allow it");
-    setTimeout(() => say("copy", "Copy"), 1600);
+    setTimeout(() => say("copy", label), 1600);
   });
   return button;
 }

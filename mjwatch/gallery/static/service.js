@@ -126,7 +126,7 @@ function detailsOfService(status) {
   rows.push(...leftInInbox(status.left));
   rows.push(["As of", wholeFormat.format(Date.parse(status.at))]);
   const nothing = status.service === "running" ? "No job is running." : "mjwatch is not running. Queued jobs are kept.";
-  return [live.length ? el("ul", { class: "live" }, live) : el("p", {}, nothing), ...list(rows)];
+  return [live.length ? el("ul", { class: "live" }, live) : el("p", {}, nothing), ...waitingJobs(status), ...list(rows)];
 }
 
 /** Return a row for each reason why files are left in the inbox, with the first few names. */
@@ -136,6 +136,19 @@ function leftInInbox(left) {
     const more = count > names.length ? ` and ${count - names.length} more` : "";
     return ["Left in the inbox", `${names.join(", ")}${more}: ${why}`];
   });
+}
+
+/** Return a list of the queued jobs that the status names, and how many more there are. */
+function waitingJobs(status) {
+  const jobs = status.waiting ?? [];
+  if (!jobs.length) return [];
+  const more = queuedJobs(status) - jobs.length;
+  const lines = jobs.map((job) => {
+    const until = Date.parse(job.not_before ?? "") > Date.now() ? ` not before ${wholeFormat.format(Date.parse(job.not_before))}` : "";
+    return el("li", {}, el("b", {}, (job.action ?? "") + until), ` ${shortened(job.prompt, 90) || job.command}`);
+  });
+  if (more > 0) lines.push(el("li", { class: "hint" }, `and ${more.toLocaleString()} more`));
+  return [el("h2", { class: "waits" }, "Queued"), el("ul", { class: "live" }, lines)];
 }
 
 function liveJob(job) {

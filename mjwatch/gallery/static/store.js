@@ -1,6 +1,6 @@
 // All jobs that have been loaded so far: newest first, by id, and by their parent.
 
-const store = { jobs: [], jobById: new Map(), followers: new Map(), chunks: new Map(), count: null };
+const store = { jobs: [], ordered: new Map(), jobById: new Map(), followers: new Map(), chunks: new Map(), count: null };
 
 /** Compute once what sorting and filtering need from an entry. */
 function prepare(job) {
@@ -34,6 +34,7 @@ function buildLists() {
     for (const job of store.chunks.get(number)) store.jobById.set(job.id, job);
   }
   store.jobs = [...store.jobById.values()].sort((a, b) => b.at - a.at || (a.id < b.id ? -1 : 1));
+  store.ordered = new Map();
   store.followers = Map.groupBy
     ? Map.groupBy(store.jobs.filter((job) => job.parent), (job) => job.parent)
     : grouped(store.jobs.filter((job) => job.parent));
@@ -45,11 +46,30 @@ function grouped(jobs) {
   return groups;
 }
 
-/** Return the jobs that match the filter: they contain all its words, and fit state, label, folder and days. */
+/** Return all jobs in this order, "new", "old" or "prompt"; sorted once until new data come. */
+function jobsBy(order) {
+  if (!store.ordered.has(order)) store.ordered.set(order, (SORTERS[order] ?? SORTERS.new)(store.jobs));
+  return store.ordered.get(order);
+}
+
+const collator = new Intl.Collator(undefined, { numeric: true });
+const SORTERS = {
+  new: (jobs) => jobs,
+  old: (jobs) => [...jobs].reverse(),
+  prompt: (jobs) => {
+    const keyed = jobs.map((job) => [sortText(job) || "\uffff", job]);
+    return keyed.sort(([a], [b]) => collator.compare(a, b)).map(([, job]) => job);
+  },
+};
+
+/** Return the jobs to show, in their order: those that contain all words and fit each filter that is set. */
 function matchingJobs(filter) {
   const words = filter.words.toLowerCase().split(/\s+/).filter(Boolean);
-  return store.jobs.filter(
+  return jobsBy(filter.order).filter(
     (job) =>
+      (!filter.favourite || isFavourite(job)) &&
+      (!filter.kind || resultOf(job) === filter.kind) &&
+      (!filter.parameter || hasParameter(job, filter.parameter, filter.value)) &&
       (!filter.state || job.state === filter.state) &&
       (!filter.label || job.label === filter.label) &&
       (!filter.folder || job.parentFolder === filter.folder || job.parentFolder.startsWith(`${filter.folder}/`)) &&
@@ -57,6 +77,24 @@ function matchingJobs(filter) {
       (!filter.to || job.day <= filter.to) &&
       words.every((word) => searchTextOf(job).includes(word)),
   );
+}
+
+const hasParameter = (job, wanted, value) => (job.parameters ?? []).some(([name, own]) => name === wanted && (!value || own === value));
+
+const MOST_VALUES = 200;
+
+/** Return the names of all parameters; the search finds those values that a list would be too long for. */
+function parameterNames() {
+  return [...new Set(store.jobs.flatMap((job) => (job.parameters ?? []).map(([name]) => name)))].sort();
+}
+
+function parameterValues(wanted) {
+  const counts = new Map();
+  for (const job of store.jobs) {
+    for (const [name, value] of job.parameters ?? []) if (name === wanted && value) counts.set(value, (counts.get(value) ?? 0) + 1);
+  }
+  const frequent = [...counts].sort(([, a], [, b]) => b - a).slice(0, MOST_VALUES);
+  return frequent.map(([value]) => value).sort(collator.compare);
 }
 
 /** Return all labels, or all folders with their parents, in order. */

@@ -17,22 +17,42 @@ const wall = {
   shown: new Map(),
   spare: new Map(),
   current: 0,
+  order: "new",
   width: 0,
 };
 
+/** Return the jobs as the wall shows them: what is before and after a job, everywhere on the page. */
+const jobsInOrder = () => wall.jobs;
+
 /** Show these jobs in this order; the row at the top of the window stays there. */
 function showJobs(jobs) {
-  const anchor = anchored();
+  const isReordered = wall.order !== order();
+  const anchor = isReordered ? null : anchored();
   const focused = wall.jobs[wall.current]?.id;
   const had = wall.cards.contains(document.activeElement);
   wall.jobs = jobs;
   wall.current = Math.max(0, jobs.findIndex((job) => job.id === focused));
   layOut();
+  if (isReordered) startAnew();
   restore(anchor);
   draw();
   for (const { node } of wall.spare.values()) node.remove();
   wall.spare.clear();
+  orderCards();
   if (had) focusCard(wall.current, false);
+}
+
+/** Put the cards in their order, which screen readers follow: those that stayed may have others before them now. */
+function orderCards() {
+  const cards = [...wall.cards.children];
+  const at = ({ firstChild }) => Number(firstChild.dataset.index);
+  if (cards.some((card, n) => n && at(cards[n - 1]) > at(card))) wall.cards.append(...cards.sort((a, b) => at(a) - at(b)));
+}
+
+/** Begin at the top with another order. */
+function startAnew() {
+  wall.order = order();
+  window.scrollTo(0, 0);
 }
 
 /** Return the first whole row in the window and its distance from the upper edge; null at the top of the page. */
@@ -54,18 +74,19 @@ function layOut() {
   wall.width = wall.place.clientWidth;
   wall.rows = [];
   const recent = recentDays();
-  const groups = wall.jobs.map((job) => groupOf(job, recent));
+  const group = order() === "prompt" ? initialOf : (job) => groupOf(job, recent);
+  const groups = wall.jobs.map(group);
   let top = 0;
   let start = 0;
   while (start < wall.jobs.length) {
-    const group = groups[start];
     let end = start;
-    while (groups[end] === group) end += 1;
-    wall.rows.push({ top, height: HEADING, group, count: end - start });
+    while (groups[end] === groups[start]) end += 1;
+    wall.rows.push({ top, height: HEADING, group: groups[start], count: end - start });
     top = layRows(start, end, top + HEADING);
     start = end;
   }
   wall.place.style.height = `${top}px`;
+  updateJump();
   for (const pieces of wall.shown.values()) for (const piece of pieces) wall.spare.set(piece.key, piece);
   wall.shown.clear();
 }
@@ -102,7 +123,7 @@ function layRow(items, height, top) {
 }
 
 function ratioOf(job) {
-  const [width, height] = job.thumb ?? NO_PICTURE;
+  const [width, height] = stillOf(job)?.thumb ?? NO_PICTURE;
   return Math.min(WIDEST, Math.max(NARROWEST, width / height || 1));
 }
 
@@ -110,6 +131,7 @@ function ratioOf(job) {
 
 function draw() {
   const top = window.scrollY - wall.place.offsetTop;
+  showGroup(top); // before the document changes: it asks for heights
   const first = rowAt(top - window.innerHeight);
   const last = rowAt(top + 2 * window.innerHeight);
   const focused = rowOf(wall.current);
@@ -172,7 +194,7 @@ function placedHeading(row) {
 
 function placedCard(item, row) {
   const { job, index } = item;
-  const key = `${job.id} ${job.stamp} ${Math.round(item.width)} ${Math.round(row.frame)}`;
+  const key = `${job.id} ${job.stamp} ${stillOf(job)?.id} ${Math.round(item.width)} ${Math.round(row.frame)}`;
   const piece = reused(key, () => el("div", { role: "listitem", class: "spot" }, card(job, row.frame)));
   const { node } = piece;
   node.setAttribute("aria-posinset", index + 1);
@@ -181,6 +203,7 @@ function placedCard(item, row) {
   node.style.width = `${item.width}px`;
   node.firstChild.dataset.index = index;
   node.firstChild.tabIndex = index === wall.current ? 0 : -1;
+  showMarks(node.firstChild, job);
   if (!node.isConnected) wall.cards.insertBefore(node, cardAfter(index));
   return piece;
 }
@@ -204,6 +227,13 @@ function cardTime(job) {
   return (recentDays().includes(job.day) ? timeFormat : dayFormat).format(job.at);
 }
 
+/** Return the job whose thumbnail a card shows; for a video that is often the picture that it was made of. */
+function stillOf(job) {
+  if (job.thumb) return job;
+  const parent = kindOf(job) === "video" ? store.jobById.get(job.parent) : null;
+  return parent?.thumb ? parent : null;
+}
+
 /** Return what a card shows: the thumbnail, or text in its place. */
 function frame(job, height) {
   const four = job.thumb && job.pictures.length === 4 ? "four" : "";
@@ -214,10 +244,11 @@ function frame(job, height) {
 }
 
 function framed(job) {
-  if (job.thumb) {
-    const image = el("img", { src: thumbAddress(job), alt: altOf(job), decoding: "async", draggable: "false" });
+  const still = stillOf(job);
+  if (still) {
+    const image = el("img", { src: thumbAddress(still), alt: altOf(job), decoding: "async", draggable: "false" });
     image.addEventListener("error", () => image.replaceWith(el("span", { class: "note" }, "Not here yet")));
-    return [image];
+    return kindOf(job) === "video" ? [image, el("span", { class: "video-mark", "aria-hidden": "true" }, icon("play"), "Video")] : [image];
   }
   if (kindOf(job) === "video") return [icon("play"), el("span", { class: "note" }, "Video")];
   if (job.state === "done") return [el("span", { class: "note" }, job.text ? shortened(withoutMarks(readableAnswer(job)), 280) : titleOf(job))];

@@ -11,6 +11,9 @@ function isVideo(name) {
   return VIDEOS.has(name.slice(name.lastIndexOf(".") + 1).toLowerCase());
 }
 
+/** Return whether the browser needs its player to show a file: it shows GIFs as pictures. */
+const isPlayed = (name) => isVideo(name) && !/\.gif$/i.test(name);
+
 /** Return what a job has to show: "pictures", "video", "text" or "nothing". */
 function kindOf(job) {
   if (job.pictures) return isVideo(job.pictures[0][0]) ? "video" : "pictures";
@@ -35,6 +38,12 @@ function altOf(job) {
   if (kindOf(job) === "video") return `Video: ${words}`;
   const many = job.pictures.length;
   return `${NUMBERS[many] ?? many} picture${many === 1 ? "" : "s"}: ${words}`;
+}
+
+/** Return the name of one of a job's pictures, counted from 1. */
+function pictureName(job, number) {
+  const kind = isVideo(job.pictures[number - 1][0]) ? "Video" : "Picture";
+  return `${kind} ${number} of ${job.pictures.length}: ${shortened(job.prompt) || titleOf(job)}`;
 }
 
 function shortened(text, most = SHORT) {
@@ -87,6 +96,21 @@ function groupOf(job, [today, yesterday]) {
   if (!job.at) return "Unknown date";
   if (job.day === today) return "Today";
   return job.day === yesterday ? "Yesterday" : job.day.slice(0, 7);
+}
+
+const KINDS = { video: "video", text: "text", nothing: "none" };
+
+/** Return what a job gave, as the filter calls it: "grid" for several pictures, "picture", "video", "text" or "none". */
+const resultOf = (job) => KINDS[kindOf(job)] ?? (job.pictures.length > 1 ? "grid" : "picture");
+
+/** Return a prompt as it is sorted: without links and signs at its beginning. */
+const sortText = (job) => (job.prompt ?? "").replace(/^(?:https?:\/\/\S+\s+)+|^[^\p{L}\p{N}]+/gu, "").toLowerCase();
+
+/** Return the group of a job on a wall in the order of prompts: the first letter, without its accent. */
+function initialOf(job) {
+  const letter = [...sortText(job).normalize("NFD")][0]?.toUpperCase();
+  if (!letter) return "No prompt";
+  return /\p{N}/u.test(letter) ? "0–9" : letter;
 }
 
 /** Return a group's name for people. */

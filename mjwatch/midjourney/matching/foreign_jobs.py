@@ -231,6 +231,10 @@ class ForeignJobs:
         """Return whether this message is known to be a foreign job's result."""
         return any(job.result_id == message_id for job in self._by_message.values())
 
+    def is_nobodys_result(self, message_id: str) -> bool:
+        """Return whether this message is known to be the result of no job and of no attempt of ours."""
+        return any(job.result_id == message_id and job.owner is None for job in self._by_message.values())
+
     def possible_owners(self, message: ParsedMessage) -> list[str]:
         """Return the jobs of ours without a result whose earlier attempts this message may be about."""
         jobs = self._by_message.values()

@@ -192,7 +192,7 @@ _SIGNATURE = frozenset({"ex", "is", "hm"})
 class Signer:
     """Signs and checks attachment paths with a random secret."""
 
-    def __init__(self, lifetime: float, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, lifetime: Callable[[], float], clock: Callable[[], float] = time.time) -> None:
         self.base_url = ""
         """`http://address:port` of the CDN; known once the simulator listens."""
         self._lifetime = lifetime
@@ -202,7 +202,7 @@ class Signer:
     def query(self, path: str) -> str:
         """Return a new signature for this path as a query, with the trailing `&` that Discord writes."""
         issued = int(self._clock())
-        expires = int(self._clock() + self._lifetime)
+        expires = int(self._clock() + self._lifetime())
         return f"ex={expires:x}&is={issued:x}&hm={self._mac(path, expires, issued)}&"
 
     def url(self, path: str) -> str:

@@ -139,6 +139,8 @@ _BOT = {
     "answer_stuck": "/info, /describe, /shorten: the LOADING answer is never filled in",
     "account": "at once: change the account by the keys `mode` (fast, relax, turbo), `remix`, `stealth`, "
     "`variability` (booleans), `suffix`, `version` (texts), `fast_hours` (left)",
+    "wire": "at once: change the profile by its keys, such as `reference_on_final` or `delete`, everywhere, "
+    "or for interactions with the text in `match`, until /_sim/reset",
     "niji_joins": "at once: niji・journey is in the guild too, and its commands are in the guild's index",
     "informed": "a notice named by `title` (default Duplicate images detected) comes beside a job that runs "
     "anyway; keys as for refuse",

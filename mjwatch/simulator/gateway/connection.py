@@ -19,6 +19,7 @@ from mjwatch.simulator.world import GUILD_ID, NEW_USER_TOKEN, USER_ID, Json, acc
 if TYPE_CHECKING:
     from mjwatch.simulator.faults.registry import FaultRegistry
     from mjwatch.simulator.gateway.sessions import Sessions, SimulatedSession
+    from mjwatch.simulator.messages.profiles import CurrentProfile
     from mjwatch.simulator.recorder import Recorder
     from mjwatch.simulator.world import Json
 
@@ -164,6 +165,8 @@ class GatewayConnection:
         elif self._session is None:
             raise GatewayError(CloseCode.NOT_AUTHENTICATED)
         elif opcode in _SUBSCRIBES:
+            if not self._handshake.profile.for_text().accepts_subscription:
+                raise GatewayError(CloseCode.UNKNOWN_OPCODE)
             self._session.subscribed = True
         elif opcode == Opcode.REQUEST_GUILD_MEMBERS and isinstance(data, dict):
             self._handshake.send_members(self._session, data)
@@ -211,8 +214,14 @@ class Handshake:
     """Begins and resumes sessions for the gateway's connections."""
 
     def __init__(
-        self, sessions: Sessions, faults: FaultRegistry, recorder: Recorder, heartbeat_interval: float
+        self,
+        sessions: Sessions,
+        faults: FaultRegistry,
+        recorder: Recorder,
+        heartbeat_interval: float,
+        profile: CurrentProfile,
     ) -> None:
+        self.profile = profile
         self.sessions = sessions
         self.heartbeat_interval = heartbeat_interval
         self.resume_url = ""
@@ -287,7 +296,11 @@ class Handshake:
             session.dispatch("READY", encoded(ready.bot_ready(session, self.resume_url)))
             session.dispatch("GUILD_CREATE", encoded(ready.guild(v2=False, with_members=True)))
             return
-        body = ready.ready(session, self.resume_url)
+        profile = self.profile.for_text()
+        session.capabilities |= ready.DEDUPE_USER_OBJECTS if profile.ready_deduped else 0
+        session.capabilities |= ready.PRIORITIZED_READY_PAYLOAD if profile.ready_supplemental else 0
+        query = "?encoding=json" if profile.resume_url_query else ""
+        body = ready.ready(session, self.resume_url + query)
         if armed := self.faults.take("required_action"):
             body["required_action"] = armed.text("action", "AGREEMENTS")
         if self.faults.take("ready_auth_token"):

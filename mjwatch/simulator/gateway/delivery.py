@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mjwatch.simulator.gateway.sessions import Sessions
     from mjwatch.simulator.http.history import History
     from mjwatch.simulator.messages.modals import Interaction
+    from mjwatch.simulator.messages.profiles import CurrentProfile
     from mjwatch.simulator.world import SimulatedChannel
 
 
@@ -38,10 +39,20 @@ SWAP_LIMIT = 1.0
 _Event = tuple["SimulatedChannel", str, Json]
 
 
+_CHANGEABLE = (
+    *("id", "channel_id", "edited_timestamp", "content", "attachments", "components", "embeds", "flags"),
+)
+
+
+def _with_nonce(message: Json, nonce: object) -> Json:
+    return message if nonce is None else {**message, "nonce": nonce}
+
+
 class MessageDelivery:
     """Creates, edits and deletes messages, and dispatches the events to the sessions."""
 
-    def __init__(self, history: History, sessions: Sessions, signer: Signer) -> None:
+    def __init__(self, history: History, sessions: Sessions, signer: Signer, profile: CurrentProfile) -> None:
+        self._profile = profile
         self._history = history
         self._sessions = sessions
         self._signer = signer
@@ -54,23 +65,32 @@ class MessageDelivery:
         mode: DeliveryMode = DeliveryMode.ONCE,
         *,
         nonce: object = None,
+        kept_nonce: object = None,
     ) -> None:
-        """Post a message; only over the gateway it has a nonce, its own or that of the interaction."""
-        self._store(message)
-        nonce = interaction.nonce if interaction is not None else nonce
-        shown = message if nonce is None else {**message, "nonce": nonce}
-        self._send("MESSAGE_CREATE", shown, interaction, mode)
+        """Post a message; only over the gateway it has a nonce, its own or that of the interaction.
+
+        ``kept_nonce`` is one that the history shows.
+        """
+        self._store(_with_nonce(message, kept_nonce))
+        if interaction is not None:
+            has_nonce = self._profile.for_text(interaction.text).nonce_on_start
+            nonce = interaction.nonce if has_nonce else None
+        self._send("MESSAGE_CREATE", _with_nonce(message, nonce), interaction, mode)
 
     def update(
         self,
         message: Json,
         interaction: Interaction | None = None,
         mode: DeliveryMode = DeliveryMode.ONCE,
+        *,
+        nonce: object = None,
+        whole: bool = True,
     ) -> None:
-        """Edit a message; ``message`` is the whole new body."""
+        """Edit a message; ``message`` is the whole new body. Unless ``whole``, only its changes are sent."""
         message["edited_timestamp"] = iso_time(time.time())
         self._store(message)
-        self._send("MESSAGE_UPDATE", message, interaction, mode)
+        shown = message if whole else {key: message[key] for key in _CHANGEABLE if key in message}
+        self._send("MESSAGE_UPDATE", _with_nonce(shown, nonce), interaction, mode)
 
     def delete(self, message: Json, mode: DeliveryMode = DeliveryMode.ONCE, *, bulk: bool = False) -> None:
         """Delete a message; ``bulk`` uses the event for several messages."""
@@ -96,6 +116,8 @@ class MessageDelivery:
         channel = CHANNELS[message["channel_id"]]
         signed = self._signer.signed_message(message)
         if message["flags"] & FLAG_EPHEMERAL:
+            if self._profile.for_text(to.text if to else "").guild_on_ephemeral and channel.guild_id:
+                signed["guild_id"] = channel.guild_id
             self._sessions.to_user(to.session_id if to else "", event, signed)
         elif channel.guild_id is None:
             self._dispatch_as(channel, event, signed, mode)

@@ -31,11 +31,12 @@ from mjwatch.simulator.world import (
 )
 
 if TYPE_CHECKING:
-    from aiohttp.typedefs import Handler
+    from aiohttp.typedefs import Handler, Middleware
 
     from mjwatch.simulator.cdn.store import Signer
     from mjwatch.simulator.faults.registry import FaultRegistry
     from mjwatch.simulator.http.history import ChannelHistory, History
+    from mjwatch.simulator.messages.profiles import CurrentProfile
 
 API = "/api/v{version:[6-9]|10}"
 INTERACTIONS = "/interactions"
@@ -63,6 +64,19 @@ def _check_token(request: web.Request) -> None:
         raise errors.unauthorized()
 
 
+def content_types(profile: CurrentProfile) -> Middleware:
+    """Return the middleware that names a charset in JSON answers, if the profile says so."""
+
+    @web.middleware
+    async def name_charset(request: web.Request, handler: Handler) -> web.StreamResponse:
+        answer = await handler(request)
+        if profile.for_text().json_charset and answer.content_type == "application/json":
+            answer.charset = "utf-8"
+        return answer
+
+    return name_charset
+
+
 def account(request: web.Request) -> str:
     """Return the id of the requesting account; "" if the request has no known token."""
     return account_of(request.headers.get("Authorization")) or ""
@@ -77,9 +91,11 @@ class RestApi:
         history: History,
         signer: Signer,
         faults: FaultRegistry,
+        profile: CurrentProfile,
         *,
         read_history: bool,
     ) -> None:
+        self._profile = profile
         self.gateway_url = ""
         """Known once the simulator listens."""
         self._index = index
@@ -240,7 +256,10 @@ class RestApi:
             raise errors.required("attachment_urls")
         if not 1 <= len(urls) <= REFRESH_MAX:
             raise errors.bad_length("attachment_urls", 1, REFRESH_MAX)
-        refreshed = [{"original": url, "refreshed": self._signer.refreshed(url)} for url in urls]
+        signs = self._profile.for_text().refreshes_urls
+        refreshed = [
+            {"original": url, "refreshed": self._signer.refreshed(url) if signs else None} for url in urls
+        ]
         return json_answer({"refreshed_urls": refreshed})
 
 

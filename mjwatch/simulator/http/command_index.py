@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from mjwatch.simulator.world import BOT_ID, GUILD_ID, NIJI_ID, Json
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mjwatch.simulator.world import Json, SnowflakeGenerator
 
 
@@ -117,14 +119,16 @@ NIJI_COMMANDS: dict[str, RegisteredCommand] = {
 
 
 _ALL_COMMANDS = (*COMMANDS.values(), *NIJI_COMMANDS.values())
-_BY_ID = {command.id: command for command in _ALL_COMMANDS}
 
 
 class RegisteredCommands:
     """The registered commands; `bump` registers them again, which makes every known version stale."""
 
-    def __init__(self, snowflakes: SnowflakeGenerator) -> None:
+    def __init__(
+        self, snowflakes: SnowflakeGenerator, has_known_ids: Callable[[], bool] = lambda: True
+    ) -> None:
         self._snowflakes = snowflakes
+        self._has_known_ids = has_known_ids
         self._versions = {command.id: command.version for command in _ALL_COMMANDS}
         self._index_version = snowflakes.next()
         self.in_guild: tuple[str, ...] = (BOT_ID,)
@@ -142,8 +146,11 @@ class RegisteredCommands:
 
     def find(self, command_id: str, application_id: str) -> RegisteredCommand | None:
         """Return the command with this id, if it is this application's."""
-        command = _BY_ID.get(command_id)
+        command = next((one for one in _ALL_COMMANDS if self._id(one) == command_id), None)
         return command if command is not None and command.application_id == application_id else None
+
+    def _id(self, command: RegisteredCommand) -> str:
+        return command.id if self._has_known_ids() else str(int(command.id) + 1)
 
     def version(self, command: RegisteredCommand) -> str:
         """Return the version that a POST must have now."""
@@ -161,7 +168,7 @@ class RegisteredCommands:
     def _shown(self, command: RegisteredCommand) -> Json:
         slash = command.type == SLASH
         return {
-            "id": command.id,
+            "id": self._id(command),
             "type": command.type,
             "application_id": command.application_id,
             "version": self._versions[command.id],

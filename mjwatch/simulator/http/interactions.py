@@ -18,7 +18,7 @@ from mjwatch.simulator.faults.answers import answer_after_execution, answer_befo
 from mjwatch.simulator.http import errors
 from mjwatch.simulator.http.api import API, INTERACTIONS, account
 from mjwatch.simulator.http.command_index import MESSAGE, SLASH
-from mjwatch.simulator.http.errors import empty_answer, refused, reset_connection
+from mjwatch.simulator.http.errors import empty_answer, json_answer, refused, reset_connection
 from mjwatch.simulator.http.validation import (
     check_nonce,
     checked_custom_id,
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from mjwatch.simulator.http.history import History
     from mjwatch.simulator.http.validation import Body, SentFile
     from mjwatch.simulator.messages.modals import OpenModals
+    from mjwatch.simulator.messages.profiles import CurrentProfile
     from mjwatch.simulator.midjourney.bot import MidjourneyBot
     from mjwatch.simulator.recorder import Recorder
 
@@ -240,8 +241,14 @@ class InteractionPost:
     """The handler of POST /interactions, the only request that costs something."""
 
     def __init__(
-        self, bot: MidjourneyBot, checks: InteractionChecks, faults: FaultRegistry, recorder: Recorder
+        self,
+        bot: MidjourneyBot,
+        checks: InteractionChecks,
+        faults: FaultRegistry,
+        recorder: Recorder,
+        profile: CurrentProfile,
     ) -> None:
+        self._profile = profile
         self._bot = bot
         self._checks = checks
         self._faults = faults
@@ -277,7 +284,10 @@ class InteractionPost:
         self._bot.execute(interaction)
         if (faulty := answer_after_execution(self._faults, text)) is not None:
             return faulty
-        return None if self._faults.take("post_reset_executed", text) else empty_answer()
+        if self._faults.take("post_reset_executed", text):
+            return None
+        status = self._profile.for_text(text).post_status
+        return empty_answer() if status == 204 else json_answer({}, status)
 
 
 def _check_account(request: web.Request) -> None:

@@ -35,6 +35,10 @@ class MessageForms:
         self._profile = profile
         self._snowflakes = snowflakes
 
+    def as_in(self, profile: Profile) -> MessageForms:
+        """Return the builder for another profile, with the same source of ids."""
+        return MessageForms(profile, self._snowflakes)
+
     def response(
         self,
         interaction: Interaction,
@@ -49,10 +53,12 @@ class MessageForms:
         application_id = interaction.application_id
         message = self._message(interaction.channel, content, mentioned, bot(application_id))
         message |= {"type": self._response_type(interaction), "flags": flags, "embeds": embeds or []}
-        message |= {"components": components or [], "webhook_id": application_id}
-        message["application_id"] = application_id
+        message["components"] = components or []
+        if self._profile.webhook_fields:
+            message |= {"webhook_id": application_id, "application_id": application_id}
         if interaction.kind == INTERACTION_COMMAND:
-            message["interaction"] = self._about(interaction)
+            if self._profile.old_interaction:
+                message["interaction"] = self._about(interaction)
         elif interaction.message_id is not None and not interaction.ephemeral:
             message |= {"type": REPLY, **_reference(interaction.channel, interaction.message_id)}
         if self._profile.metadata:
@@ -169,7 +175,7 @@ class MessageForms:
 
 
 def _user(user_id: str) -> Json:
-    return user() if user_id == USER_ID else stranger()
+    return user() if user_id == USER_ID else {**stranger(), "id": user_id}
 
 
 def _reference(channel: SimulatedChannel, message_id: str) -> Json:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mjwatch.simulator.messages.plans import HOURS_OF_PLAN, SimulatedAccount
 from mjwatch.simulator.midjourney.components import INPAINT, ComponentPresses, ContextMenu, Dialogs
 from mjwatch.simulator.midjourney.imagine import ImagineCommands
+from mjwatch.simulator.midjourney.past import PastJobs
 from mjwatch.simulator.midjourney.queue import RenderQueue, Slots
 from mjwatch.simulator.midjourney.text_commands import ANSWER_TIME, Preferences, TextCommands
 from mjwatch.simulator.recorder import ExecutedInteraction
@@ -90,6 +91,7 @@ class MidjourneyBot:
         text_commands = TextCommands(context, queue)
         imagine_commands = ImagineCommands(context, queue, self._history, self._spawn)
         preferences = Preferences(context, self.account, self._history)
+        self.past = PastJobs(context, queue, self._history)
         self._menu = ContextMenu(context, queue, self._history)
         self._presses = ComponentPresses(
             context, queue, self._history, text_commands, imagine_commands, preferences
@@ -118,8 +120,9 @@ class MidjourneyBot:
     async def _answer(self, interaction: Interaction, executed: ExecutedInteraction) -> None:
         if late := self._context.faults.take("told_late", interaction.text):
             await asyncio.sleep(late.number("seconds", 2))
-        about = _about(interaction)
-        self._sessions.to_session(interaction.session_id, "INTERACTION_CREATE", about)
+        profile = self._context.current.for_text(interaction.text)
+        if profile.interaction_create and not profile.success_first:
+            self._sessions.to_session(interaction.session_id, "INTERACTION_CREATE", _about(interaction))
         form = self._presses.form(interaction)
         answer = self._answers.get(interaction.command) or self._presses.answer(interaction)
         failed = self._context.faults.take("interaction_failed", interaction.text)
@@ -181,9 +184,14 @@ class MidjourneyBot:
         self._sessions.to_session(interaction.session_id, "INTERACTION_FAILURE", failure)
 
     def _succeed(self, interaction: Interaction) -> None:
-        if self._context.faults.take("success_never", interaction.text) is None:
-            about = _about(interaction)
+        profile, about = self._context.current.for_text(interaction.text), _about(interaction)
+        if (
+            profile.interaction_success
+            and self._context.faults.take("success_never", interaction.text) is None
+        ):
             self._sessions.to_session(interaction.session_id, "INTERACTION_SUCCESS", about)
+        if profile.interaction_create and profile.success_first:
+            self._sessions.to_session(interaction.session_id, "INTERACTION_CREATE", about)
 
 
 def _about(interaction: Interaction) -> Json:

@@ -22,7 +22,7 @@ BANNED = "Banned prompt"
 
 def refuse(context: BotContext, interaction: Interaction, notice: BotNotice) -> None:
     """Answer with a notice; an answer to a command has the request in its footer."""
-    forms = context.forms
+    forms = context.for_text(interaction.text).forms
     request = None if interaction.command is None else f"/{interaction.command} {interaction.prompt or ''}"
     message = forms.response(
         interaction,

@@ -150,5 +150,9 @@ class ImagineCommands:
         self._spawn(self._queue.make(interaction, replace(executed, prompt=prompt), plan, answers=False))
 
     def _plan(self, interaction: Interaction, prompt: str) -> RenderPlan:
-        context, account = self._context, self._queue.account
-        return plan_for_prompt(prompt, context.profile, account, context.grid, interaction.application_id)
+        context, account = self._context.for_text(prompt), self._queue.account
+        profile = context.profile
+        plan = plan_for_prompt(prompt, profile, account, context.grid, interaction.application_id)
+        if profile.echo_changed:
+            plan = replace(plan, echo=plan.echo.upper())
+        return replace(plan, size=(plan.size[0] - 1, plan.size[1] - 1)) if profile.odd_size else plan

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mjwatch.simulator.messages.modals import Interaction
     from mjwatch.simulator.messages.notices import BotNotice
     from mjwatch.simulator.messages.plans import RenderPlan
-    from mjwatch.simulator.messages.profiles import Profile
+    from mjwatch.simulator.messages.profiles import CurrentProfile, Profile
     from mjwatch.simulator.world import Json, SimulatedChannel
 
 
@@ -42,6 +42,7 @@ class BotContext:
     """What handlers and jobs work with."""
 
     profile: Profile
+    current: CurrentProfile
     forms: MessageForms
     delivery: MessageDelivery
     pictures: ImageStore
@@ -49,6 +50,15 @@ class BotContext:
     faults: FaultRegistry
     seconds_per_job: float
     grid: int
+
+    def for_text(self, text: str) -> BotContext:
+        """Return the context for an interaction with this text, which may have another profile."""
+        profile = self.current.for_text(text)
+        return (
+            self
+            if profile == self.profile
+            else replace(self, profile=profile, forms=self.forms.as_in(profile))
+        )
 
 
 def _ignore_end(_job: RenderJob) -> None:
@@ -73,6 +83,8 @@ class RenderJob:
     """`id` and `channel_id` of the result's message, once it exists."""
     _faults: JobFaults = field(default_factory=JobFaults)
     _ended_without_result: bool = False
+    _moved: bool = False
+    """Whether progress is shown in another message than the start's."""
     _attachments: JobAttachments = field(init=False)
 
     async def run(self, *, answers: bool) -> bool:
@@ -103,9 +115,20 @@ class RenderJob:
         finally:
             rendering.cancel()
 
+    async def made_before(self) -> Json:
+        """Return the final as a job that ended long ago has left it; its start is deleted."""
+        self.progress = {"id": self.context.forms.next_id()}
+        channel = self.interaction.channel
+        self._attachments = JobAttachments(self.context, channel, self.plan, self.uuid, self._faults)
+        message = self._final(await self._attachments.result())
+        self.result = {name: message[name] for name in ("id", "channel_id")}
+        self.finished(self)
+        return message
+
     async def clear_up(self) -> None:
         """Delete the progress message after the final, if the profile does so; the slot is already free."""
-        if self.context.profile.delete == "after" and not self._ended_without_result:
+        is_result = self.progress is not None and self.progress["id"] == self.result.get("id")
+        if self.context.profile.delete == "after" and not self._ended_without_result and not is_result:
             await asyncio.sleep(self._moment())
             self._delete_progress()
 
@@ -158,23 +181,43 @@ class RenderJob:
             progress["attachments"] = await self._attachments.previews()
         status = "paused" if self._faults.paused and percent % 2 else f"{percent}%"
         progress["content"] = self.plan.running(status) + self._faults.footer_text
-        self.context.delivery.update(progress, mode=self._faults.delivery_mode)
+        profile, old = self.context.profile, None
+        if not profile.progress_edits and not self._moved:
+            old, progress = progress, {**progress, "id": self.context.forms.next_id()}
+            self._moved, self.progress = True, progress
+        nonce = self.interaction.nonce if profile.nonce_on_progress else None
+        self.context.delivery.update(
+            progress, mode=self._faults.delivery_mode, nonce=nonce, whole=profile.whole_updates
+        )
+        if old is not None:
+            self.context.delivery.delete(old)
 
     async def _finish(self) -> None:
         attachments = await self._attachments.result()
+        if not self.context.profile.final_is_new and self.progress is not None:
+            self._edit_into_final(attachments, self.progress)
+            return
         if self.context.profile.delete == "before" and self.progress is not None:
             self._delete_progress()
             await asyncio.sleep(self._moment())
         for _ in range(2 if self._faults.final_twice else 1):
             self._post_final(attachments)
 
+    def _edit_into_final(self, attachments: list[Json], progress: Json) -> None:
+        final = self._final(attachments)
+        progress |= {name: final[name] for name in ("content", "attachments", "components", "flags")}
+        self.result = {name: progress[name] for name in ("id", "channel_id")}
+        self.finished(self)
+        self.context.delivery.update(progress, mode=self._faults.final_delivery)
+
     def _post_final(self, attachments: list[Json]) -> None:
-        delivery, faults = self.context.delivery, self._faults
+        delivery, faults, profile = self.context.delivery, self._faults, self.context.profile
         message = self._final(attachments)
-        answered = self.interaction if faults.nonce_on_final else None
+        answered = self.interaction if faults.nonce_on_final or profile.nonce_on_final else None
         self.result = {name: message[name] for name in ("id", "channel_id")}
         self.finished(self)
-        delivery.create(message, answered, faults.final_delivery)
+        kept_nonce = self.interaction.nonce if profile.nonce_in_history else None
+        delivery.create(message, answered, faults.final_delivery, kept_nonce=kept_nonce)
         if faults.final_edited:
             delivery.update(message, mode=faults.final_delivery)
 
@@ -183,8 +226,10 @@ class RenderJob:
         website = website_link(profile, self.uuid, self._attachments.kind)
         message = self._post(self.plan.finished(website) + self._faults.footer_text, self._reply_to())
         message |= {"attachments": attachments, "flags": self._faults.flags}
-        message["components"] = forms.rows(*rows_below(self.plan, profile, self.uuid))
-        if self._faults.nonce_on_final:
+        rows = rows_below(self.plan, profile, self.uuid)
+        new = [[button("Hologram", f"MJ::JOB::hologram::1::{self.uuid}")]] if profile.unknown_button else []
+        message["components"] = forms.rows(*rows, *new)
+        if self._faults.nonce_on_final or profile.interaction_on_final:
             answer = forms.response(self.interaction, message["content"])
             message |= {name: answer[name] for name in answer if name.startswith("interaction")}
         return as_components_v2(message) if self._faults.shows_gallery else message
@@ -258,6 +303,7 @@ class JobAttachments:
         self._uuid = job_uuid
         self._faults = faults
         self._previews: list[str] = []
+        self._preview_uuid = job_uuid if context.profile.same_uuid else str(uuid.uuid4())
         self._steps = 0
 
     @property
@@ -308,7 +354,7 @@ class JobAttachments:
                 for number in plan.tiles
             }
         named = self._context.profile.uuid_in_preview and not self._faults.preview_without_uuid
-        filename = f"{self._uuid}_grid_0.webp" if named else "grid_0.webp"
+        filename = f"{self._preview_uuid}_grid_0.webp" if named else "grid_0.webp"
         return {filename: Picture(self._uuid, plan.prompt, size, "webp", plan.tiles)}
 
     def _picture(self) -> Picture:

@@ -65,7 +65,8 @@ class RenderQueue:
         ``answers`` says that the start message answers the interaction, unless the job had to wait.
         """
         rng = Random(self._rng.random())
-        job = RenderJob(self._context, interaction, plan, rng, self._remember, late_notice)
+        context = self._context.for_text(f"{plan.prompt} {interaction.text}")
+        job = RenderJob(context, interaction, plan, rng, self.remember, late_notice)
         if plan.at_once:
             await self._run(job, executed, answers=True)
             return
@@ -116,6 +117,8 @@ class RenderQueue:
         """Run the same job for a person who typed its prompt, without a slot and without recording it."""
         theirs = replace(interaction, id=self._context.forms.next_id(), nonce=None, user_id=user_id)
         job = RenderJob(self._context, theirs, replace(plan, user_id=user_id), Random(self._rng.random()))
+        if user_id == interaction.user_id:
+            job.finished = self.remember  # whoever has made it by hand can press its buttons
         await job.run(answers=True)
         await job.clear_up()
 
@@ -157,7 +160,8 @@ class RenderQueue:
         rendering = Rendering(job.uuid, executed.nonce, job.plan.prompt, executed.custom_id, cost)
         self._recorder.renderings.append(rendering)
 
-    def _remember(self, job: RenderJob) -> None:
+    def remember(self, job: RenderJob) -> None:
+        """Count a job that ends, and remember it so that its buttons work."""
         self.account.count(job.plan)
         self._done[job.uuid] = job.plan, job.result
         if len(self._done) > PLANS_KEPT:

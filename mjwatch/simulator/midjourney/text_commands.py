@@ -72,9 +72,18 @@ class TextCommands:
         """Handle /info: send a LOADING message and fill it in."""
         if self._refused_by_fault(interaction, executed):
             return
+        context = self._context.for_text(interaction.text)
+        body = self._queue.account.body()
+        if context.profile.info_renamed:
+            body["description"] = body["description"].replace("Fast Time Remaining", "Hours Left")
+        if not context.profile.info_loading:
+            message = context.forms.response(interaction, "", flags=FLAG_EPHEMERAL, embeds=[body])
+            context.delivery.create(message, interaction)
+            executed.outcome = "done"
+            return
         message = self._loading(interaction)
         await self._pause(ANSWER_TIME)
-        self._fill_in(message, interaction, executed, self._queue.account.body())
+        self._fill_in(message, interaction, executed, body)
 
     async def shorten(self, interaction: Interaction, executed: ExecutedInteraction) -> None:
         """Handle /shorten: send the prompt with fewer and fewer words (other clients' code; not recorded)."""
@@ -157,7 +166,8 @@ class TextCommands:
             self._texts.popitem(last=False)
 
     def _loading(self, interaction: Interaction) -> Json:
-        message = self._context.forms.response(interaction, "", flags=FLAG_EPHEMERAL | FLAG_LOADING)
+        forms = self._context.for_text(interaction.text).forms
+        message = forms.response(interaction, "", flags=FLAG_EPHEMERAL | FLAG_LOADING)
         self._context.delivery.create(message, interaction)
         return message
 

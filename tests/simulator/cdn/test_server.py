@@ -73,7 +73,7 @@ def test_an_address_must_be_signed_by_the_simulator() -> None:
 
 def test_a_signature_expires_and_every_reading_signs_again() -> None:
     now = 1_780_000_000.0
-    signer = Signer(86_400, clock=lambda: now)
+    signer = Signer(lambda: 86_400, clock=lambda: now)
     path = "/attachments/1/2/a.png"
     query = dict(pair.split("=") for pair in signer.query(path).split("&") if pair)
     assert int(query["ex"], 16) - int(query["is"], 16) == 86_400

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from tests.helpers.command_result import CommandResult
 
 VERBS = (
-    *("submit", "imagine", "act", "ask", "expand", "shell", "status", "list", "show", "info", "gallery"),
+    *("submit", "imagine", "act", "ask", "expand", "shell", "status", "list", "show", "info"),
+    *("gallery", "import"),
     *("pause", "resume", "retry", "cancel", "assign", "dismiss", "prune"),
     *("run", "service", "check", "init", "keys", "config"),
     *("split", "explain", "bundle", "simulate", "demo"),
@@ -45,6 +47,17 @@ def test_every_verb_says_what_it_does_and_so_does_each_of_its_parts() -> None:
     for command in [*verbs.values(), *verbs["service"].commands.values()]:
         assert command.help.split("\n")[0].endswith(".")
         assert all(param.help for param in command.params)
+
+
+def test_the_list_of_verbs_says_what_the_help_of_each_begins_with_and_loads_none() -> None:
+    group: Any = typer.main.get_command(cli.app)
+    for name, entry in ((name, entry) for entries in cli.GROUPS.values() for name, entry in entries.items()):
+        assert entry.help == group.get_command(None, name).get_short_help_str(1000), name
+    script = "import sys; from mjwatch.cli.app import run; run(['--help']); print(*sys.modules)"
+    shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert "dismiss" in shown
+    loaded = {name for name in shown.splitlines()[-1].split() if name.startswith("mjwatch.cli.")}
+    assert loaded == {"mjwatch.cli.app"}
 
 
 def test_the_version(mjwatch: Callable[..., CommandResult]) -> None:

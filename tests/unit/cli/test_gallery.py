@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import signal
 import webbrowser
 from typing import TYPE_CHECKING
 
+from mjwatch.gallery.server import GalleryServer
 from mjwatch.host.lock import daemon_lock
 from tests.helpers.outbox_factory import an_outbox
 from tests.unit.gallery.test_gallery import entries
@@ -98,3 +100,48 @@ def test_without_rights_it_says_what_is_missing(
     result = mjwatch("gallery")
     assert result.code == 1
     assert "the gallery can't be written: Permission denied" in result.err
+
+
+# ---- --serve
+
+
+def test_it_serves_the_gallery_until_it_is_interrupted(
+    mjwatch: Callable[..., CommandResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGTERM and Ctrl-C end it normally; it prints its address and how other machines reach it."""
+    monkeypatch.delenv("SSH_CONNECTION", raising=False)
+    monkeypatch.setattr("mjwatch.cli.show.getuser", lambda: "ann")
+    monkeypatch.setattr("mjwatch.cli.show.gethostname", lambda: "studio")
+    an_outbox(tmp_path / "outbox", 1)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        served: list[int] = []
+
+        def serve(server: GalleryServer, number: int = number, served: list[int] = served) -> None:
+            served.append(server.port)
+            signal.raise_signal(number)
+            raise AssertionError("the signal did not end it")
+
+        monkeypatch.setattr(GalleryServer, "serve_forever", serve)
+        result = mjwatch("gallery", "--serve", "--port", "0")
+        assert result.code == 0
+        address = f"http://127.0.0.1:{served[0]}/"
+        tunnel = f"ssh -N -L {served[0]}:127.0.0.1:{served[0]} ann@studio"
+        assert result.out == (
+            f"the gallery is at {address}, for this machine alone, until Ctrl-C\n"
+            f"from another machine: {tunnel}, then open {address} there\n"
+        )
+        facts = json.loads(mjwatch("gallery", "--serve", "--port", "0", "--json").out)
+        assert facts["address"] == f"http://127.0.0.1:{served[-1]}/"
+        assert facts["ssh"].startswith("ssh -N -L ")
+
+
+def test_a_port_that_is_taken_or_useless_is_refused(
+    mjwatch: Callable[..., CommandResult], tmp_path: Path
+) -> None:
+    with GalleryServer(tmp_path / "outbox", 0) as other:
+        result = mjwatch("gallery", "--serve", "--port", str(other.port))
+    assert result.code == 1
+    assert f"port {other.port} can't be used: Address already in use - give another by --port" in result.err
+    result = mjwatch("gallery", "--port", "8460")
+    assert result.code == 2
+    assert "--port needs --serve" in result.err

@@ -3,7 +3,7 @@ import json
 import logging
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -197,6 +197,26 @@ def test_after_a_close_the_session_is_resumed_and_the_answer_was_not_1000(code: 
         assert client.next() == GatewayResumed("session-1", 3)
         assert server.urls[1].startswith("/node/?v=9")
         assert answers == [4000]
+
+
+def test_a_connection_that_we_cut_is_resumed_and_everything_is_recorded() -> None:
+    seen: list[tuple[str, Any]] = []
+
+    def tap(direction: str, payload: Mapping[str, Any]) -> None:
+        seen.append((direction, payload.get("t") or payload.get("op", payload.get("code"))))
+
+    server = gateway_server(then(welcome, expecting(99)), resume)
+    with server as running, connected_client(running, tap=tap) as client:
+        assert isinstance(client.next(), GatewayReady)
+        client.connection.cut()
+        assert isinstance(client.next(), GatewayDown)
+        client.next()
+        assert client.next() == GatewayResumed("session-1", 3)
+    beats = (("sent", 1), ("received", 11))
+    assert [entry for entry in seen if entry not in beats] == [
+        *(("received", 10), ("sent", 2), ("received", "READY"), ("closed", None)),
+        *(("received", 10), ("sent", 6), ("received", "MESSAGE_CREATE"), ("received", "RESUMED")),
+    ]
 
 
 def test_a_cut_connection_is_resumed() -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from mjwatch.discord.http import ca_bundle, proxy_for, tls_context
+from mjwatch.discord.http import Transport, ca_bundle, proxy_for, tls_context
 from mjwatch.errors import ConfigError
 
 VARIABLES = ["http_proxy", "https_proxy", "all_proxy", "no_proxy"]
@@ -53,3 +53,6 @@ def test_the_environment_names_the_certificates(monkeypatch: pytest.MonkeyPatch)
     tls_context.cache_clear()
     with pytest.raises(ConfigError, match="at-all"):
         tls_context()
+    with pytest.raises(ConfigError, match="at-all"):
+        Transport(base_url="https://discord.com")
+    Transport(base_url="http://127.0.0.1:1").close()  # no certificates are loaded where none are used

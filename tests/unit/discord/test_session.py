@@ -482,7 +482,7 @@ def test_closes_right_after_identify_name_the_token_as_a_likely_cause() -> None:
     assert ["token" in reason for reason in reasons] == [False, False, True]
     (*_, down) = events(session, GatewayDown)
     assert isinstance(down, GatewayDown)
-    assert "check --live" in down.reason
+    assert "mjwatch check" in down.reason
     session.connected(0)
     session.receive(HELLO, 0)
     session.receive(ready(), 0)

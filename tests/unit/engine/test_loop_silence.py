@@ -9,6 +9,7 @@ import pytest
 
 from mjwatch import effects as ef
 from mjwatch import events as ev
+from mjwatch.engine.job_table import PROGRESS_DELAY
 from mjwatch.jobs.status_text import clock
 from mjwatch.journal.requests import Outcome, ask, read_answer
 from mjwatch.journal.writer import Journal
@@ -35,6 +36,26 @@ def harness(tmp_path: Path) -> Iterator[EngineHarness]:
             create(started("600", nonce="nonce-1")), update(progress("600", uuid=UUID_A, percent=31))
         )
         yield harness
+
+
+def test_mere_progress_is_stored_a_second_later_or_with_the_next_step(harness: EngineHarness) -> None:
+    def stored() -> int | None:
+        job = harness.journal.job("job00001")
+        return None if job is None else job.percent
+
+    assert stored() == 31  # it came with the uuid, by which results are matched
+    harness.feed(update(progress("600", uuid=UUID_A, percent=46)))
+    assert (harness.job().percent, stored()) == (46, 31)
+    harness.now += PROGRESS_DELAY
+    harness.feed()
+    assert stored() == 46
+    harness.feed(update(progress("600", uuid=UUID_A, percent=62)))
+    harness.engine.finish()
+    assert stored() == 62
+    harness.feed(update(progress("600", uuid=UUID_A, percent=78)))
+    harness.feed(create(result("700", uuid=UUID_A)))
+    assert harness.job().state is State.COLLECTING
+    assert harness.journal.job("job00001") == harness.job()
 
 
 def pass_time(harness: EngineHarness, hours: float, now: dict[str, Any]) -> int:

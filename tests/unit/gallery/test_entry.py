@@ -26,7 +26,8 @@ from mjwatch.gallery.entry import (
     status_script,
 )
 from mjwatch.gallery.gallery import CHUNK_ENTRIES, INDEX, Chunks
-from mjwatch.model import Prompt, Source
+from mjwatch.jobs.status_text import ADVICE
+from mjwatch.model import Prompt, RefusalClass, Source
 from mjwatch.outbox.manifest import OutboxChannel, build_manifest, dump_manifest
 from tests.helpers.job_factory import REFUSAL, made_job, wild_jobs
 from tests.helpers.outbox_factory import a_job, some_pictures
@@ -77,6 +78,14 @@ def test_an_entry_has_what_a_panel_shows() -> None:
     assert "command" not in found
 
 
+def test_what_was_imported_has_its_place_where_it_was_made() -> None:
+    manifest = manifest_of()
+    for kind, shown in (("inbox", True), ([], True), ("channel", False), ("folder", False)):
+        found = entry({**manifest, "source": {**manifest["source"], "kind": kind}})
+        assert ("published" in found["times"]) is shown
+    assert "published" in manifest["times"]
+
+
 def test_parameters_and_seed_are_those_that_midjourney_repeated() -> None:
     manifest = manifest_of(prompt=Prompt("a cat", parameters={"ar": "1:1"}))
     manifest["prompt"]["echoed"] = "a cat --ar 16:9 --seed 7 --raw"
@@ -98,7 +107,61 @@ def test_a_failure_says_why() -> None:
         "class": "moderation",
         "title": "Banned prompt",
         "detail": "The word is not allowed",
+        "advice": ADVICE[RefusalClass.MODERATION],
     }
+
+
+@pytest.mark.parametrize(
+    ("state", "error", "advice"),
+    [
+        ("failed", {"class": "plan", "title": "x"}, ADVICE[RefusalClass.PLAN]),  # an older version's
+        ("failed", {"class": "plan", "advice": "Ask `Ann`."}, "Ask `Ann`."),
+        ("rejected", {"class": "of the future"}, ADVICE[None]),
+        ("failed", {"class": ["x"], "advice": 7}, ADVICE[None]),
+        ("failed", None, ADVICE[None]),
+        ("cancelled", None, None),  # as ERROR.md
+    ],
+)
+def test_a_failure_says_what_to_do(state: str, error: object, advice: str | None) -> None:
+    found = entry(manifest_of() | {"state": state, "error": error})
+    assert found.get("error", {}).get("advice") == advice
+
+
+UUID = "0c5f1d3e-1111-4222-8333-444455556666"
+GRID = [
+    *({"label": f"U{n}", "custom_id": f"MJ::JOB::upsample::{n}::{UUID}"} for n in (1, 2)),
+    {"label": None, "custom_id": f"MJ::JOB::reroll::0::{UUID}::SOLO"},
+]
+SINGLE = [
+    {"label": "Vary (Strong)", "custom_id": f"MJ::JOB::high_variation::1::{UUID}::SOLO"},
+    {"label": "Zoom Out 2x", "custom_id": f"MJ::Outpaint::50::1::{UUID}::SOLO"},
+    {"label": "Custom Zoom", "custom_id": f"MJ::CustomZoom::{UUID}"},
+    {"label": None, "custom_id": f"MJ::JOB::pan_left::1::{UUID}::SOLO"},
+    {"label": None, "custom_id": f"MJ::BOOKMARK::{UUID}"},
+    {"label": "x", "custom_id": 7},
+    "nothing",
+]
+
+
+def test_an_entry_names_the_follow_ups_that_the_message_offers() -> None:
+    assert entry(manifest_of() | {"buttons": GRID + GRID})["actions"] == ["U1", "U2", "reroll"]
+    assert entry(manifest_of() | {"buttons": SINGLE})["actions"] == ["vary strong", "zoom 2x", "pan left"]
+    assert "actions" not in entry(manifest_of() | {"buttons": [], "state": "done"})
+    assert "actions" not in entry(manifest_of() | {"buttons": GRID, "state": "failed"})
+
+
+@pytest.mark.parametrize(
+    ("label", "is_favourite"),
+    [
+        ("favourite", True),
+        ("Spring, FAVORITES", True),
+        ("favouritism", False),
+        ("spring", False),
+        (None, False),
+    ],
+)
+def test_a_label_can_mark_a_favourite(label: str | None, is_favourite: bool) -> None:
+    assert entry(manifest_of() | {"label": label}).get("favourite", False) == is_favourite
 
 
 def test_a_follow_up_without_words_has_those_that_were_repeated() -> None:

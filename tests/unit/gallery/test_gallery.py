@@ -160,6 +160,23 @@ def test_what_was_taken_away_goes_and_what_was_moved_is_found(gallery: Gallery, 
     assert thumbs == {entry["id"] for entry in entries(outbox).values()}
 
 
+def test_a_file_marks_a_favourite_until_it_is_gone(gallery: Gallery, outbox: Path) -> None:
+    an_outbox(outbox, 3)
+    bring_up(gallery)
+    folder = outbox / next(path for path in entries(outbox) if not path.startswith("_failed"))
+    for name in ("favourite", "Favorite.txt"):
+        (folder / name).touch()
+        assert gallery.repair() == [folder.relative_to(outbox).as_posix()]
+        bring_up(gallery)
+        assert [path for path, entry in entries(outbox).items() if entry.get("favourite")] == [
+            folder.relative_to(outbox).as_posix()
+        ]
+        assert gallery.repair() == []
+        (folder / name).unlink()
+        bring_up(gallery)
+        assert not any(entry.get("favourite") for entry in entries(outbox).values())
+
+
 def test_a_folder_that_was_replaced_is_read_again(gallery: Gallery, outbox: Path) -> None:
     folder = a_folder(outbox, a_job(7))
     bring_up(gallery)
@@ -248,14 +265,14 @@ def crash_after(patch: pytest.MonkeyPatch, writes: int) -> None:
     left = [writes]
     original = replace_file
 
-    def replace(outbox: Path, name: str, data: bytes) -> None:
+    def replace(outbox: Path, name: str, data: bytes, *, durable: bool = True) -> None:
         if left[0] == 0:
             path = outbox / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.with_name(f"~syncthing~{path.name}.tmp").write_bytes(data[: len(data) // 2])
             raise Crash
         left[0] -= 1
-        original(outbox, name, data)
+        original(outbox, name, data, durable=durable)
 
     for module in (page_module, gallery_module):
         patch.setattr(module, "replace_file", replace)
@@ -287,6 +304,29 @@ def test_a_crash_at_any_write_leaves_a_gallery_that_the_next_start_repairs(
     assert len(entries(outbox)) == 8
     bring_up(Gallery(outbox, tmp_path / "state"))
     assert {name: data for name, data in files(outbox).items() if "~syncthing~" not in name} == found
+
+
+def test_a_new_job_waits_for_no_disk_and_a_power_cut_that_empties_its_files_is_repaired(
+    outbox: Path, gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bring_up(gallery)
+    a_folder(outbox, a_job(0), picture=0)
+    gallery.add([a_folder(outbox, a_job(1), picture=1)])  # makes the folders of thumbnails and locks
+    waits: list[int] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", waits.append)
+        gallery.add(gallery.repair())
+    assert waits == []
+    whole = files(outbox)
+    for path in (outbox / "_gallery").rglob("0000*.webp"):
+        path.write_bytes(b"")
+    bring_up(gallery)
+    assert {name for name, data in files(outbox).items() if not data} == set()
+    assert len(entries(outbox)) == 2
+    (outbox / "_gallery/jobs-0001.js").write_bytes(b"")
+    bring_up(gallery)
+    assert files(outbox).keys() == whole.keys()
+    assert len(entries(outbox)) == 2
 
 
 @pytest.mark.parametrize("name", ["jobs-0001.js", "jobs-0002.js", "index.js"])

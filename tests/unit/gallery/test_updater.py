@@ -68,9 +68,16 @@ class FakeGallery:
 
 @contextmanager
 def running(
-    gallery: FakeGallery, *, repair_first: bool = True, retry: float = 60.0, **options: Any
+    gallery: FakeGallery,
+    *,
+    repair_first: bool = True,
+    pause: float = 0.0,
+    retry: float = 60.0,
+    **options: Any,
 ) -> Iterator[GalleryUpdater]:
-    updater = GalleryUpdater(cast("Gallery", gallery), repair_first=repair_first, retry=retry, **options)
+    updater = GalleryUpdater(
+        cast("Gallery", gallery), repair_first=repair_first, pause=pause, retry=retry, **options
+    )
     updater.start()
     yield updater
     gallery.may_go.set()
@@ -113,6 +120,19 @@ def test_a_thumbnail_goes_with_its_folder() -> None:
         updater.published("a", b"small")
         updater.published("b")
     assert gallery.made == {"a": b"small"}
+
+
+def test_what_is_published_in_the_pause_is_added_together() -> None:
+    gallery = FakeGallery()
+    with running(gallery, repair_first=False, pause=3600.0) as updater:
+        updater.published("first")
+        wait_until(lambda: len(gallery.calls) == 2)
+        for number in range(BATCH_SIZE + 2):
+            updater.published(str(number))
+        wait_until(lambda: len(gallery.added()) > BATCH_SIZE)  # a whole batch waits for no pause
+        assert len(updater._published) == 2
+    sizes = [len(call) - 1 for call in gallery.calls if call[0] == "add"]
+    assert sizes == [1, BATCH_SIZE, 2]  # a stop ends the pause
 
 
 def test_what_is_published_goes_before_what_an_earlier_run_left_out() -> None:

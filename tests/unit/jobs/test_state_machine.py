@@ -86,6 +86,7 @@ EVENTS: tuple[ev.JobEvent, ...] = (
     ev.Progressed(None, UUID),
     ev.Progressed(7, UUID, CANCEL),
     ev.Finished(RESULT),
+    ev.Imported(RESULT, NOW - 86_400.0),
     ev.StartMessageDeleted(),
     ev.TimedOut(),
     ev.Published("kite-7k3f9a2m"),

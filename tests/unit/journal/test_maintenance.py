@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +16,8 @@ from mjwatch.journal.maintenance import prunable, prune
 from mjwatch.journal.reader import TakenFile
 from mjwatch.journal.writer import Journal
 from mjwatch.model import Job, State
-from tests.helpers.message_shapes import a_job
+from tests.helpers.job_factory import RESULT
+from tests.helpers.message_shapes import UUID_A, UUID_B, a_job
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,6 +64,23 @@ def test_jobs_that_ended_long_ago_are_deleted_and_the_others_stay(journal: Journ
     assert {found.id for found in journal.listed(None, 10)} == {"young", "late"}
     assert rows(journal, "SELECT nonce FROM attempts ORDER BY nonce") == ["nonce-late", "nonce-young"]
     assert prune(journal.path, BEFORE, NOW) == 0
+
+
+def test_the_results_of_deleted_jobs_stay_known(journal: Journal) -> None:
+    old, files = job("old", OLD, result=RESULT, job_uuid=UUID_A), replace(RESULT, message_id="")
+    store(journal, old)
+    store(journal, job("file1", OLD, result=files, job_uuid=UUID_B))
+    store(journal, job("file2", OLD, result=files, job_uuid="dddddddd-0000-4000-8000-00000000000d"))
+    store(journal, job("failed", OLD, state=State.FAILED))
+    assert prune(journal.path, BEFORE, NOW) == 4
+    assert journal.owner_of(job_uuid=UUID_A) is None
+    assert journal.has_result(RESULT.message_id, None)
+    assert journal.has_result(None, UUID_A)
+    assert journal.has_result(None, UUID_B)
+    assert journal.has_result(None, "dddddddd-0000-4000-8000-00000000000d")
+    assert not journal.has_result("701", None)
+    assert not journal.has_result(None, None)
+    assert not journal.has_result("", None)
 
 
 def test_an_open_job_is_never_deleted(journal: Journal) -> None:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mjwatch.journal.overview import MOST_WAITING, overview
 from mjwatch.journal.reader import JobFilter, JournalReader, TakenFile
 from mjwatch.journal.writer import Journal
 from mjwatch.model import Job, Prompt, State
@@ -52,6 +53,25 @@ def test_the_next_job_is_chosen_by_priority_then_by_arrival(journal: Journal) ->
         order.append(job.id)
         journal.update(replace(job, state=State.SUBMITTING))
     assert order == ["b", "c", "a", "d"]
+
+
+def test_the_first_queued_jobs_are_those_of_higher_priority(journal: Journal) -> None:
+    accept(
+        journal, made_job("a"), made_job("b", priority=5), made_job("c"), made_job("d", state=State.RUNNING)
+    )
+    assert [job.id for job in journal.first_queued(9)] == ["b", "a", "c"]
+    assert [job.id for job in journal.first_queued(2)] == ["b", "a"]
+
+
+def test_the_overview_names_the_first_queued_jobs_and_shortens_their_prompts(journal: Journal) -> None:
+    prompt = Prompt("x" * 500, label="spring", not_before=NOW + 9)
+    jobs = [made_job(f"q{n}", prompt=prompt) for n in range(MOST_WAITING + 1)]
+    accept(journal, *jobs, made_job("u", priority=5, prompt=Prompt("", action="U1", priority=5)))
+    waiting = overview(journal, daemon=True, max_per_day=9, now=NOW)["waiting"]
+    assert [job["job"] for job in waiting] == ["u", *(f"q{n}" for n in range(MOST_WAITING - 1))]
+    assert waiting[0]["action"] == "U1"
+    assert waiting[1]["prompt"] == "x" * 200
+    assert (waiting[1]["label"], waiting[1]["not_before"]) == ("spring", NOW + 9)
 
 
 def test_a_job_that_is_not_due_lets_others_pass(journal: Journal) -> None:
@@ -254,6 +274,8 @@ def test_no_query_of_the_loop_or_the_cli_reads_all_jobs(journal: Journal, plans:
     journal.open_counts()
     journal.any_queued(NOW, {"x"})
     assert plans.used() == ["jobs_open", "jobs_put_back", *["jobs_open"] * 3]
+    journal.first_queued(10)
+    assert plans.used() == ["jobs_open"]
     journal.listed(State.FAILED, 20)
     assert plans.used() == ["jobs_by_state"]
     journal.search(JobFilter((State.FAILED, State.REJECTED)), 20)

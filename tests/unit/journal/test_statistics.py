@@ -11,7 +11,7 @@ import pytest
 from mjwatch.journal.reader import JournalReader
 from mjwatch.journal.statistics import statistics
 from mjwatch.journal.writer import Journal
-from mjwatch.model import Job, Prompt, State
+from mjwatch.model import Job, Prompt, Source, SourceKind, State
 from tests.helpers.job_factory import RESULT, made_job
 
 if TYPE_CHECKING:
@@ -75,6 +75,8 @@ def test_the_age_is_that_of_the_oldest_job_that_may_be_sent(journal: Journal) ->
 def test_the_phases_of_done_jobs_are_measured(journal: Journal) -> None:
     postponed = Prompt("a cat", not_before=8.0)
     keep(journal, done("a"), done("b", prompt=postponed, started=None), done("c", finished=14.0))
+    imported = Source("_channel/2023-11/cat.txt", "0" * 64, 1.7e9, kind=SourceKind.CHANNEL)
+    keep(journal, done("d", source=imported, submitted=None, started=None, finished=1.7e9))
     assert figures(journal)["phases"] == {
         "queued": [10, 2, 10],
         "submitted": [5, 5],

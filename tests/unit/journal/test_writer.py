@@ -522,4 +522,4 @@ def test_a_journal_in_a_folder_without_access_is_reported() -> None:
 
 
 def test_the_version_of_the_schema_is_stored(journal: Journal) -> None:
-    assert version_of(journal._db) == newest_version() == 4
+    assert version_of(journal._db) == newest_version() == 5

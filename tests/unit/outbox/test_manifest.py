@@ -147,6 +147,7 @@ def test_it_says_all_that_is_known_of_a_job_that_is_done() -> None:
     }
     assert manifest["prompt"] == {"submitted": "a cat --ar 3:2", "echoed": "a cat --ar 3:2"}
     assert manifest["source"] == {
+        "kind": "inbox",
         "path": "clients/acme/cat.txt",
         "sha256": sha256(b"a cat\n"),
         "mtime": "2026-02-02T02:39:59.500Z",
@@ -167,6 +168,7 @@ def test_a_failure_says_why_and_whether_another_try_can_help() -> None:
         "detail": "The word is not allowed",
         "needs_human": False,
         "retry": False,
+        "advice": "Change the text or the pictures, then drop the file into the inbox again.",
     }
     assert may_retry(Refusal(RefusalClass.TRANSIENT, None, ""))
     assert may_retry(Refusal(None, None, ""))

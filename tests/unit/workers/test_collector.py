@@ -6,6 +6,7 @@ import struct
 import zlib
 from dataclasses import replace
 from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -13,6 +14,7 @@ from PIL import Image, ImageColor
 
 from mjwatch import events as ev
 from mjwatch.errors import AnsweredNoError, DownloadError, OutboxError
+from mjwatch.jobs.imported import FileGroup, file_job
 from mjwatch.model import Job, LimitScope, Prompt, Refusal, RefusalClass, ResultKind, State
 from mjwatch.outbox.manifest import OutboxChannel, load_manifest
 from mjwatch.outbox.publisher import Outbox
@@ -25,10 +27,11 @@ from tests.helpers.job_factory import RESULT, made_job
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from pathlib import Path
 
     from mjwatch.discord.cdn import CDN
     from mjwatch.discord.rest import DiscordREST
+
+UUID = "aaaaaaaa-0000-4000-8000-00000000000a"
 
 
 def grid() -> bytes:
@@ -88,6 +91,7 @@ def a_collector(
     *,
     embed_prompt: bool = True,
     reading_wait: Callable[[], float] = lambda: 0.0,
+    staged: Path = Path("nothing-is-staged"),
 ) -> Collector:
     return Collector(
         rest=cast("DiscordREST", rest),
@@ -97,6 +101,7 @@ def a_collector(
         picture_format="auto",
         keep_grid=True,
         embed_prompt=embed_prompt,
+        staged=staged,
         file_of=lambda job_id: None,
         reading_wait=reading_wait,
     )
@@ -119,6 +124,33 @@ def test_after_a_full_disk_the_picture_is_not_downloaded_again(outbox: FillingOu
     outbox.full = False
     assert collector.collect(job) == ev.Published("cat-jobcat")
     assert len(cdn.fetched) == 1
+
+
+def test_pictures_of_a_folder_stay_as_they_are_and_keep_their_names(
+    tmp_path: Path, outbox: FillingOutbox
+) -> None:
+    names = (f"ada_a_cat_{UUID}_0.png", f"ada_a_cat_{UUID}_3.png", f"{UUID}_grid_0.png", "a_cat.mp4")
+    pictures = [(name, f"copy{n}", 1) for n, name in enumerate(names)]
+    for _, copy, _ in pictures:
+        (tmp_path / copy).write_bytes(grid())
+    group = FileGroup("_imported/old/a-cat.txt", 1e9, tuple(pictures), UUID, "a cat")
+    job, _ = file_job(group, "joboldie", 2e9)
+    assert a_collector(FakeCDN(), outbox, staged=tmp_path).collect(job) == ev.Published(
+        "_imported/old/a-cat-joboldie"
+    )
+    folder = tmp_path / "outbox" / "_imported" / "old" / "a-cat-joboldie"
+    manifest = load_manifest(folder)
+    assert [(image["file"], image["index"]) for image in manifest["images"]] == [
+        (names[0], 1),
+        (names[1], 4),
+        (names[3], 4),
+    ]
+    assert manifest["grid"]["file"] == names[2]
+    assert manifest["source"]["kind"] == "folder"
+    assert {(folder / name).read_bytes() for name in names} == {grid()}
+    (tmp_path / "copy1").unlink()
+    failed = a_collector(FakeCDN(), outbox, staged=tmp_path).collect(replace(job, id="jobother"))
+    assert isinstance(failed, ev.SaveFailed)
 
 
 def test_a_picture_that_can_not_be_read_is_downloaded_again(outbox: FillingOutbox) -> None:

@@ -72,6 +72,11 @@ def test_a_known_uuid_that_differs_is_a_veto_though_the_text_is_equal() -> None:
     assert found(read(result("700", uuid=UUID_B)), a_job(job_uuid=UUID_A)) is None
 
 
+def test_a_reply_to_our_start_is_ours_whatever_uuid_its_preview_had() -> None:
+    ours = a_job(message_id="600", job_uuid=UUID_A)
+    assert found(read(result("700", uuid=UUID_B, reply_to="600")), ours) == Match(ours.id, "reference")
+
+
 def test_a_reply_to_something_else_is_a_veto_though_the_text_is_equal() -> None:
     assert found(read(result("700", reply_to="650")), a_job(message_id="600")) is None
 

@@ -1,0 +1,46 @@
+"""mjwatch keeps its promises in a world that contradicts each of its numbered expectations.
+
+Seen to catch: a result taken for a stranger's because its preview had another uuid.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.helpers.wire_flips import FLIPS
+from tests.scenarios.fault_runs import SHORT_TIMEOUTS_MODULE
+from tests.scenarios.stage import open_stage, wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+EVERYWHERE = [flip for flip in FLIPS if not flip.by_prompt]
+BY_PROMPT = [flip for flip in FLIPS if flip.by_prompt]
+NOT_DONE = {"22-progress_edits=False": "failed"}
+"""mjwatch can't tell this world from another: a stopped job, beside one that the owner typed by hand."""
+
+
+def test_every_job_is_done_once_in_every_other_world(tmp_path: Path) -> None:
+    with open_stage(tmp_path / "w", "--seconds-per-job", "0.3") as stage:
+        for flip in EVERYWHERE:
+            stage.arm_fault(**flip.fault)
+        prompts = {}
+        for place, flip in enumerate(BY_PROMPT):
+            word = f"harbour{place:02}x"
+            prompts[flip.name] = f"a {word} at dawn"
+            for fault in (flip.fault, *flip.also):
+                stage.arm_fault(**fault, match=word)
+        stage.fork(SHORT_TIMEOUTS_MODULE, "run")
+        wait_until(lambda: "with 4001" in stage.log, "the subscription is refused")
+        wait_until(lambda: "history can't be read" in stage.log, "an error that is no JSON")
+        # Else each passive update would cost a connection.
+        stage.arm_fault(fault="wire", accepts_subscription=True)
+        for name, prompt in prompts.items():
+            stage.drop(f"{name}.txt", prompt + "\n")
+        wait_until(lambda: len(stage.manifests()) == len(prompts), "a folder for each prompt")
+        ended = {manifest["prompt"]["submitted"]: manifest["state"] for manifest in stage.manifests()}
+        others = {name: ended[prompt] for name, prompt in prompts.items() if ended[prompt] != "done"}
+        assert others == NOT_DONE, stage.log[-4000:]
+        stage.check_simulator_record()
+        assert len(stage.simulator_state()["renderings"]) == len(prompts)
+        assert stage.leftovers() == []
