@@ -21,10 +21,10 @@ RATE = 200
 PARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("starting: imports", ("<frozen importlib",)),
     ("thumbnails and the gallery", ("pictures/split.py", "mjwatch/gallery/")),
-    ("inflating the grid again for its filters", ("_inflated (", "Scanlines.read (")),
-    ("compressing the four pictures", ("pictures/scanlines.py", "_encode (mjwatch/pictures/split.py")),
+    ("inflating the grid", ("Scanlines.read (",)),
     ("decoding the grid", ("opened_grid (",)),
-    ("metadata of the pictures", ("pictures/metadata.py", "pictures/scanlines.py")),
+    ("compressing the four pictures", ("pictures/scanlines.py", "_by_default (")),
+    ("metadata of the pictures", ("pictures/metadata.py", "pictures/chunks.py")),
     ("checksums: MD5, SHA-256", ("sha256", "md5")),
     ("writing and syncing files", ("filesystem/folder.py", "filesystem/files.py", "outbox/publisher.py")),
     ("downloading", ("discord/http.py", "discord/cdn.py")),

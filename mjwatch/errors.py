@@ -10,6 +10,7 @@
     ├── JournalError             the journal can't be opened, read or written
     │   └── NoJournalError       there is no journal yet
     ├── PictureError             the data is not a picture, or not one that mjwatch can process
+    │   └── UnsplitGridError     the grid is sound, but can't be split without loss, or in little memory
     ├── OutboxError              a folder could not be published; another try may succeed
     ├── HookError                a program or web address in [notify] could not be notified
     ├── DaemonError              another daemon uses this already, or no daemon runs and one is needed
@@ -93,6 +94,10 @@ class NoJournalError(JournalError):
 
 class PictureError(MjwatchError):
     """The data is not a picture, or not one that mjwatch can process."""
+
+
+class UnsplitGridError(PictureError):
+    """The grid is sound, but can't be split without loss, or only in too much memory."""
 
 
 class OutboxError(MjwatchError):

@@ -8,7 +8,7 @@
 
 The origin is the prompt that the picture came from, and that a trained algorithm made it. What the file had
 under these names before is replaced. If the prompt is left out, every other text in the file is removed, too:
-Midjourney itself writes the prompt into some of its pictures.
+Midjourney itself writes the prompt into some of its pictures. How the picture is turned stays.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import TYPE_CHECKING
 
-from mjwatch.pictures import scanlines
-from mjwatch.pictures.scanlines import FileSegment
+from mjwatch.pictures import chunks
+from mjwatch.pictures.chunks import FileSegment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +35,7 @@ _VP8X_EXIF, _VP8X_XMP, _VP8X_ALPHA = 0x08, 0x04, 0x10
 _WEBP_PICTURES = frozenset({b"VP8 ", b"VP8L"})
 
 _SOS, _EOI, _APP0, _APP1, _APP13, _COM = 0xDA, 0xD9, 0xE0, 0xE1, 0xED, 0xFE
+_EXIF_HEAD = b"Exif\0\0"
 _JPEG_XMP = b"http://ns.adobe.com/xap/1.0/\0"
 
 
@@ -43,20 +44,53 @@ def with_provenance(data: bytes, about: Provenance) -> bytes:
 
     Damaged files are returned with what could be written, or unchanged; no error is raised.
     """
-    if data.startswith(scanlines.SIGNATURE):
+    if data.startswith(chunks.SIGNATURE):
         return _png(data, about)
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+    if _is_webp(data):
         return _webp(data, about)
     if data.startswith(_JPEG):
         return _jpeg(data, about)
     return data
 
 
+def orientation_of(data: bytes) -> int:
+    """Return how EXIF says that viewers turn and mirror the picture: 1 for not at all, up to 8 (EXIF 3.0)."""
+    block = next(_exif_blocks(data), b"").removeprefix(_EXIF_HEAD)
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(block[:4])
+    if order is None:
+        return 1
+    try:
+        (at,) = struct.unpack_from(f"{order}I", block, 4)
+        (number,) = struct.unpack_from(f"{order}H", block, at)
+        for field in range(at + 2, at + 2 + 12 * number, 12):
+            tag, kind, _, value = struct.unpack_from(f"{order}HHIH", block, field)
+            if (tag, kind) == (_ORIENTATION, _SHORT):
+                return value if 1 <= value <= 8 else 1
+    except struct.error:
+        pass
+    return 1
+
+
+def _exif_blocks(data: bytes) -> Iterator[bytes]:
+    if data.startswith(chunks.SIGNATURE):
+        found = (part for part in chunks.chunks(data) if part.kind == b"eXIf" and chunks.is_sound(data, part))
+    elif _is_webp(data):
+        found = (part for part in _webp_parts(data) if part.kind == b"EXIF")
+    else:
+        exif = (part for part in _jpeg_parts(data) if part.kind[0] == _APP1)
+        found = (part for part in exif if data[part.content].startswith(_EXIF_HEAD))
+    return (data[part.content] for part in found)
+
+
+def _is_webp(data: bytes) -> bool:
+    return data[:4] == b"RIFF" and data[8:12] == b"WEBP"
+
+
 # ---- PNG
 
 
 def _png(data: bytes, about: Provenance) -> bytes:
-    parts, view = list(scanlines.chunks(data)), memoryview(data)
+    parts, view = list(chunks.chunks(data)), memoryview(data)
     if not parts or parts[0].kind != b"IHDR":
         return data
     texts = about.texts()
@@ -64,6 +98,9 @@ def _png(data: bytes, about: Provenance) -> bytes:
     added.append(_png_international(_XMP_KEYWORD, about.xmp()))
     ours = {keyword.encode() for keyword in (*texts, _XMP_KEYWORD)}
     bare = not about.prompt_text
+    if bare and (orientation := orientation_of(data)) != 1:
+        turned = _directory(len(_TIFF_HEAD), [_orientation_field(orientation)])
+        added.append(chunks.chunk(b"eXIf", _TIFF_HEAD + turned))
     kept = [view[part.start : part.end] for part in parts[1:] if not _png_drops(data, part, ours, bare)]
     tail = b"" if bare and parts[-1].kind == b"IEND" else view[parts[-1].end :]
     return b"".join([view[: parts[0].end], *added, *kept, tail])
@@ -77,14 +114,14 @@ def _png_drops(data: bytes, part: FileSegment, ours: set[bytes], bare: bool) -> 
 
 def _png_text(keyword: str, text: str) -> bytes:
     try:
-        return scanlines.chunk(b"tEXt", keyword.encode() + b"\0" + text.encode("latin-1"))
+        return chunks.chunk(b"tEXt", keyword.encode() + b"\0" + text.encode("latin-1"))
     except UnicodeEncodeError:
         return _png_international(keyword, text.encode())
 
 
 def _png_international(keyword: str, utf8: bytes) -> bytes:
     """Return an uncompressed iTXt chunk without a language (PNG, third edition, 11.3.3.4)."""
-    return scanlines.chunk(b"iTXt", keyword.encode() + b"\0\0\0\0\0" + utf8)
+    return chunks.chunk(b"iTXt", keyword.encode() + b"\0\0\0\0\0" + utf8)
 
 
 # ---- WebP
@@ -98,7 +135,7 @@ def _webp(data: bytes, about: Provenance) -> bytes:
         return data
     head[0] |= _VP8X_EXIF | _VP8X_XMP
     kept = [view[part.start : part.end] for part in parts if part.kind not in {b"VP8X", b"EXIF", b"XMP "}]
-    added = [_webp_chunk(b"EXIF", about.exif()), _webp_chunk(b"XMP ", about.xmp())]
+    added = [_webp_chunk(b"EXIF", about.exif(orientation_of(data))), _webp_chunk(b"XMP ", about.xmp())]
     content = b"".join([b"WEBP", _webp_chunk(b"VP8X", bytes(head)), *kept, *added])
     return b"RIFF" + struct.pack("<I", len(content)) + content
 
@@ -151,7 +188,7 @@ def _jpeg(data: bytes, about: Provenance) -> bytes:
     kept = [view[part.start : part.end] for part in parts[len(first) :] if part.kind[0] not in dropped]
     head = first[0].end if first else 2
     tail = parts[-1].end if parts else 2
-    added = [b"Exif\0\0" + about.exif(), _JPEG_XMP + about.xmp()]
+    added = [_EXIF_HEAD + about.exif(orientation_of(data)), _JPEG_XMP + about.xmp()]
     return b"".join([view[:head], *map(_jpeg_app1, added), *kept, view[tail:]])
 
 
@@ -179,8 +216,8 @@ MOST_PROMPT_TEXT = 6000
 """Characters of the prompt: a command's option holds no more, and this many fit in one segment of a JPEG."""
 
 _TIFF_HEAD = b"II*\0\x08\0\0\0"
-_IMAGE_DESCRIPTION, _SOFTWARE, _EXIF, _USER_COMMENT = 0x010E, 0x0131, 0x8769, 0x9286
-_TEXT, _OFFSET, _BYTES = 2, 4, 7
+_IMAGE_DESCRIPTION, _ORIENTATION, _SOFTWARE, _EXIF, _USER_COMMENT = 0x010E, 0x0112, 0x0131, 0x8769, 0x9286
+_TEXT, _SHORT, _OFFSET, _BYTES = 2, 3, 4, 7
 """Types of TIFF's fields."""
 
 _XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
@@ -239,9 +276,11 @@ class Provenance:
             properties.append(_element("Iptc4xmpExt:AIPromptInformation", self.prompt_text))
         return _XMP.format(properties="\n".join(properties)).encode()
 
-    def exif(self) -> bytes:
+    def exif(self, orientation: int = 1) -> bytes:
         """Return an EXIF block, without JPEG's prefix; UserComment holds what ``parameters`` holds in PNG."""
         start, fields = len(_TIFF_HEAD), [(_SOFTWARE, _TEXT, self.software.encode() + b"\0")]
+        if orientation != 1:
+            fields.insert(0, _orientation_field(orientation))
         if not self.prompt_text:
             return _TIFF_HEAD + _directory(start, fields)
         fields.insert(
@@ -273,6 +312,10 @@ def _escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
+def _orientation_field(orientation: int) -> tuple[int, int, bytes]:
+    return _ORIENTATION, _SHORT, struct.pack("<H", orientation)
+
+
 def _directory(at: int, fields: list[tuple[int, int, bytes]]) -> bytes:
     """Return a directory of TIFF 6.0 that begins at this offset: tag, type and value of each field, in order.
 
@@ -283,5 +326,6 @@ def _directory(at: int, fields: list[tuple[int, int, bytes]]) -> bytes:
     for tag, kind, value in fields:
         stored = value if len(value) <= 4 else struct.pack("<I", values_at + len(values))
         values += b"" if len(value) <= 4 else value + bytes(len(value) % 2)
-        head += struct.pack("<HHI", tag, kind, 1 if kind == _OFFSET else len(value)) + stored.ljust(4, b"\0")
+        count = 1 if kind in {_SHORT, _OFFSET} else len(value)
+        head += struct.pack("<HHI", tag, kind, count) + stored.ljust(4, b"\0")
     return head + bytes(4) + values

@@ -1,41 +1,58 @@
-"""Read and write the chunks of a PNG, and cut pieces out of it without choosing its filters again.
+"""Cut pieces out of a PNG without choosing its filters again.
 
 Before it compresses a row of pixels, an encoder tries five filters on it, which takes time. What a filter
 leaves of a pixel depends only on the pixels to the left and above (PNG, third edition, 9.2). So a piece can
 be copied as it stands in the file, except its first row and the first pixel of the other rows. With
 well-chosen filters, only runs and frequent bytes are left to compress.
+
+The rows are inflated once, into a zlib stream that stores them as they are: Pillow decodes that without
+inflating the file again.
 """
 
 from __future__ import annotations
 
 import struct
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
-from itertools import islice, takewhile
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from mjwatch.pictures import deflate
+from mjwatch.pictures.chunks import SIGNATURE, chunk, chunk_parts, chunks, is_sound
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from PIL import Image
+    from mjwatch.pictures.chunks import FileSegment
 
     Box = tuple[int, int, int, int]
 
 _MODES = {0: ("L", 1), 2: ("RGB", 3), 4: ("LA", 2), 6: ("RGBA", 4)}
 """By PNG's colour type, with 8 bits a channel: Pillow's mode, and the bytes of a pixel."""
 
-_COLOUR_CHUNKS = {b"iCCP": 1 << 20, b"sRGB": 1, b"gAMA": 4, b"cHRM": 32, b"cICP": 4, b"sBIT": 4, b"tRNS": 6}
-"""Chunks that define the colours, and how long they may be; they hold for each piece, too."""
+MODES = frozenset(mode for mode, _ in _MODES.values())
+"""Pillow's modes that can be cut."""
 
 MOST_CHUNKS = 10_000
 """No encoder writes a file with more chunks."""
 
 _NONE, _SUB, _UP, _AVERAGE, _PAETH = range(5)
 
-_SAMPLE_ROWS, _SAMPLES = 12, 2
-MOST_GROWTH = 1.02
-"""How many times as large as with Pillow's default a piece may be."""
+_STREAM_HEAD = b"\x78\x01"
+_MOST_STORED = 0xFFFF
+"""Bytes of a stored block at most (RFC 1951, 3.2.4)."""
+
+_WINDOW = 64 * 1024
+"""Bytes in which repeats are looked for: deflate finds them up to 32 KiB apart."""
+
+_BAND_ROWS, _BAND_SHARE = 16, 1 / 32
+"""Rows in which the filters are compared with Pillow's, and their share of all rows."""
+
+MOST_GROWTH = 1.03
+"""How many times as large samples may be as with Pillow's filters, or with a search for repeats."""
 
 _PARTS_PER_CALL = 192
 """Parts of rows (about 64 rows) that are compressed in one call: few calls, and little memory."""
@@ -51,13 +68,18 @@ MOST_INFLATED = 1032
 class Scanlines:
     """All rows of a picture, filtered as in its file, each after a byte that names its filter."""
 
-    rows: bytearray
+    stored: bytearray
+    """The rows as a zlib stream of stored blocks, each of which holds as many whole rows as fit."""
     width: int
     height: int
     colour: int
     """PNG's colour type."""
-    kept: bytes
-    """Whole chunks that go into every piece."""
+    transparency: bytes
+    """The chunk that makes a colour transparent, or nothing."""
+    packed: int
+    """Bytes that the rows have in the file; 0 if there is no file."""
+    is_searched: bool
+    """Whether the file's encoder has looked for repeats, so that ``packed`` says how many there are."""
 
     @classmethod
     def read(cls, data: bytes) -> Scanlines | None:
@@ -76,21 +98,35 @@ class Scanlines:
         if depth != 8 or colour not in _MODES or any(methods):
             return None
         packed = [part.content for part in parts if part.kind == b"IDAT"]
-        size = height * (1 + width * _MODES[colour][1])
-        if size > len(data) * MOST_INFLATED:
-            return None  # the header claims more than the file can hold
-        rows = _inflated(data, packed, size)
-        found = None if rows is None else cls(rows, width, height, colour, _colours(data, parts))
-        return found if found is not None and found.has_known_filters else None
+        size, stride = sum(part.stop - part.start for part in packed), 1 + width * _MODES[colour][1]
+        if stride > _MOST_STORED or height * stride > size * MOST_INFLATED:
+            return None  # the header claims more than the file can hold, or rows are longer than a block
+        stored = _stored(data, packed, stride, height)
+        if stored is None:
+            return None
+        searched = data[packed[0]][1:2] >= b"\x80"  # FLEVEL (RFC 1950, 2.2): 2 is the default
+        found = cls(stored, width, height, colour, _transparency(data, parts), size, searched)
+        return found if found._has_known_filters else None
+
+    @classmethod
+    def filtered(cls, whole: Image.Image) -> Scanlines | None:
+        """Return the rows of a decoded picture, with the filters that Pillow chooses."""
+        found = cls.read(_saved(whole, compress_level=0))
+        return None if found is None else replace(found, packed=0)
 
     @property
-    def has_known_filters(self) -> bool:
+    def _has_known_filters(self) -> bool:
         """Whether each row's filter is one of the five."""
-        return max(self.rows[:: self._stride], default=_NONE) <= _PAETH
+        return all(self.stored[self._place(y)] <= _PAETH for y in range(self.height))
 
     def fits(self, whole: Image.Image) -> bool:
-        """Return whether Pillow has read the same kind of pixels from the file, and as many."""
+        """Return whether Pillow has found the same kind of pixels in the file, and as many."""
         return (whole.mode, whole.size) == (_MODES[self.colour][0], (self.width, self.height))
+
+    def decoded(self) -> Image.Image:
+        """Return the pixels, without what else the file says. Raise ValueError if Pillow can't."""
+        mode = _MODES[self.colour][0]
+        return Image.frombytes(mode, (self.width, self.height), self.stored, "zip", mode, False)
 
     @property
     def _pixel(self) -> int:
@@ -100,36 +136,50 @@ class Scanlines:
     def _stride(self) -> int:
         return 1 + self.width * self._pixel
 
-    def is_worthwhile(self, box: Box, whole: Image.Image) -> bool:
-        """Return whether the piece becomes about as small as with Pillow's default, judged by some rows."""
-        samples = list(samples_of(box))
-        ours = sum(len(part) for sample in samples for part in self._compressed(sample, whole))
-        return ours <= MOST_GROWTH * sum(len(_compressed_by_pillow(whole.crop(sample))) for sample in samples)
+    def _place(self, y: int) -> int:
+        """Return where a row begins."""
+        return len(_STREAM_HEAD) + 5 * (y // (_MOST_STORED // self._stride) + 1) + y * self._stride
 
-    def cut(self, box: Box, whole: Image.Image) -> bytes:
-        """Return the piece as a PNG file. ``whole`` is the same picture, decoded; it ``fits``."""
+    def has_good_filters(self, whole: Image.Image) -> bool:
+        """Return whether the filters are about as good as those that Pillow chooses, judged by some rows."""
+        ours = pillows = 0
+        for top, bottom in _bands(0, self.height, _BAND_ROWS, _BAND_SHARE):
+            rows = [self.stored[at : at + self._stride] for at in map(self._place, range(top, bottom))]
+            ours += _size(_compressed(deflate.runs(), iter(rows)))
+            band = whole.crop((0, top, self.width, bottom))
+            pillows += len(_saved(band, compress_level=1, compress_type=zlib.Z_RLE))
+        return ours <= MOST_GROWTH * pillows
+
+    def has_repeats(self, box: Box, whole: Image.Image, share: float) -> bool:
+        """Return whether a search makes this share of the piece's rows smaller."""
+        left, top, right, bottom = box
+        rows = 1 + _WINDOW // ((right - left) * self._pixel)
+        runs = search = 0
+        for band in _bands(top, bottom, rows, share):
+            sample = list(self._parts((left, band[0], right, band[1]), whole))
+            runs += _size(_compressed(deflate.runs(), iter(sample)))
+            search += _size(_compressed(deflate.search(), iter(sample)))
+        return runs > MOST_GROWTH * search
+
+    def cut(
+        self, box: Box, whole: Image.Image, kept: bytes = b"", compressor: Callable[[], Any] = deflate.runs
+    ) -> bytes:
+        """Return the piece as a PNG file. ``whole``: the same pixels. ``kept``: chunks after its head."""
         size = (box[2] - box[0], box[3] - box[1])
         head = struct.pack(">IIBBBBB", *size, 8, self.colour, 0, 0, 0)
-        picture = chunk_parts(b"IDAT", self._compressed(box, whole))
-        return b"".join([SIGNATURE, chunk(b"IHDR", head), self.kept, *picture, chunk(b"IEND", b"")])
-
-    def _compressed(self, box: Box, whole: Image.Image) -> list[bytes]:
-        stream = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS, 9, zlib.Z_RLE)
-        parts = self._parts(box, whole)
-        compressed = []
-        while some := b"".join(islice(parts, _PARTS_PER_CALL)):
-            compressed.append(stream.compress(some))
-        return [*compressed, stream.flush()]
+        picture = chunk_parts(b"IDAT", _compressed(compressor(), self._parts(box, whole)))
+        head = chunk(b"IHDR", head) + kept + self.transparency
+        return b"".join([SIGNATURE, head, *picture, chunk(b"IEND", b"")])
 
     def _parts(self, box: Box, whole: Image.Image) -> Iterator[bytes | memoryview]:
         """Yield the piece's filtered rows, in parts."""
         left, top, right, bottom = box
-        view, stride, pixel = memoryview(self.rows), self._stride, self._pixel
+        view, pixel = memoryview(self.stored), self._pixel
         edge = whole.crop((left, top, left + 1, bottom)).tobytes() if left else b""
         begin, end = 1 + left * pixel, 1 + right * pixel
         above = bytes(pixel)
         for y in range(top, bottom):
-            row = view[y * stride : (y + 1) * stride]
+            row = view[self._place(y) :]
             first = edge[(y - top) * pixel : (y - top + 1) * pixel]
             if y == top > 0:
                 yield _sub_filtered(whole.crop((left, y, right, y + 1)).tobytes(), pixel)
@@ -142,41 +192,86 @@ class Scanlines:
             above = first
 
 
-def _colours(data: bytes, parts: Sequence[FileSegment]) -> bytes:
-    """Return the colour chunks that every reader accepts: before the picture, undamaged, one of each kind."""
-    found: dict[bytes, bytes] = {}
-    for part in takewhile(lambda part: part.kind != b"IDAT", parts):
-        fits = part.content.stop - part.content.start <= _COLOUR_CHUNKS.get(part.kind, -1)
-        if fits and is_sound(data, part):
-            found.setdefault(part.kind, data[part.start : part.end])
-    return b"".join(found.values())
+def _transparency(data: bytes, parts: Sequence[FileSegment]) -> bytes:
+    """Return the chunk that makes a colour transparent."""
+    found = [part for part in parts if part.kind == b"tRNS"]
+    return b"".join(data[part.start : part.end] for part in found[:1] if is_sound(data, part))
 
 
-def samples_of(box: Box) -> Iterator[Box]:
-    """Yield boxes of some rows of the piece, which show how it is best compressed."""
-    left, top, right, bottom = box
-    height = min(_SAMPLE_ROWS, bottom - top)
-    for number in range(1, _SAMPLES + 1):
-        y = top + (bottom - top - height) * number // (_SAMPLES + 1)
-        yield left, y, right, y + height
+def _bands(top: int, bottom: int, rows: int, share: float) -> Iterator[tuple[int, int]]:
+    """Yield the first and last row of samples that are spread evenly."""
+    number = max(1, round((bottom - top) * share / rows))
+    rows = min(rows, bottom - top)
+    for n in range(number):
+        start = top + (bottom - top - rows) * (2 * n + 1) // (2 * number)
+        yield start, start + rows
 
 
-def _inflated(data: bytes, packed: Sequence[slice], size: int) -> bytearray | None:
-    """The stream that lies in these parts of the file, if it has just this size."""
-    view, stream = memoryview(data), zlib.decompressobj()
-    rows, end = bytearray(size), 0
+def _compressed(stream: Any, parts: Iterator[bytes | bytearray | memoryview]) -> list[bytes]:
+    compressed = []
+    while some := b"".join(islice(parts, _PARTS_PER_CALL)):
+        compressed.append(stream.compress(some))
+    return [*compressed, stream.flush()]
+
+
+def _size(parts: Sequence[bytes]) -> int:
+    return sum(map(len, parts))
+
+
+def _stored(data: bytes, packed: Sequence[slice], stride: int, height: int) -> bytearray | None:
+    """Return the stream in these parts of the file with stored blocks; None if its size is another."""
+    rows, inflated = _MOST_STORED // stride, _Inflated(data, packed)
+    stored, checksum = bytearray(_STREAM_HEAD), 1
     try:
-        # Step by step into the buffer: there is never a second copy, however large it would become.
-        for part in packed:
-            for at in range(part.start, part.stop, _BYTES_PER_CALL):
-                some = stream.decompress(view[at : min(at + _BYTES_PER_CALL, part.stop)], size + 1 - end)
-                if end + len(some) > size:
-                    return None
-                rows[end : end + len(some)] = some
-                end += len(some)
-    except zlib.error:
+        for y in range(0, height, rows):
+            length, is_last = min(rows, height - y) * stride, y + rows >= height
+            block = inflated.read(length)
+            if len(block) < length:
+                return None
+            checksum = deflate.library.adler32(block, checksum)
+            stored += struct.pack("<BHH", is_last, length, length ^ _MOST_STORED)
+            stored += block
+        if inflated.read(1) or not inflated.is_whole:
+            return None
+    except deflate.library.error:
         return None
-    return rows if stream.eof and end == size else None
+    stored += struct.pack(">I", checksum)
+    return stored
+
+
+class _Inflated:
+    """A stream in parts of a file, inflated step by step: there is never more of it than asked for."""
+
+    def __init__(self, data: bytes, packed: Sequence[slice]) -> None:
+        self._stream = deflate.library.decompressobj()
+        self._pieces = _pieces(memoryview(data), packed)
+        self._piece: bytes | memoryview = b""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the stream has come to its end."""
+        return bool(self._stream.eof)
+
+    def read(self, length: int) -> bytes:
+        """Return so many bytes, or fewer at the end."""
+        found: list[bytes] = []
+        while length > 0 and not self._stream.eof:
+            some = self._stream.decompress(self._piece, length)
+            self._piece = self._stream.unconsumed_tail
+            found.append(some)
+            length -= len(some)
+            if not some and not self._piece:
+                piece = next(self._pieces, None)
+                if piece is None:
+                    break
+                self._piece = piece
+        return b"".join(found)
+
+
+def _pieces(view: memoryview, packed: Sequence[slice]) -> Iterator[memoryview]:
+    for part in packed:
+        for at in range(part.start, part.stop, _BYTES_PER_CALL):
+            yield view[at : min(at + _BYTES_PER_CALL, part.stop)]
 
 
 def _first_pixel(kind: int, pixel: bytes, above: bytes) -> bytes:
@@ -193,54 +288,7 @@ def _sub_filtered(row: bytes, pixel: int) -> bytes:
     return bytes([_SUB, *((own - left) & 0xFF for own, left in zip(row, bytes(pixel) + row, strict=False))])
 
 
-def _compressed_by_pillow(piece: Image.Image) -> bytes:
+def _saved(image: Image.Image, **options: Any) -> bytes:
     out = BytesIO()
-    piece.save(out, "PNG", icc_profile=None)
-    return b"".join(
-        [out.getbuffer()[part.content] for part in chunks(out.getvalue()) if part.kind == b"IDAT"]
-    )
-
-
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
-
-
-class FileSegment(NamedTuple):
-    """A chunk or segment of a picture file: its type, its start, the place of its content, and its end."""
-
-    kind: bytes
-    start: int
-    content: slice
-    end: int
-
-
-def chunks(data: bytes) -> Iterator[FileSegment]:
-    """Yield the chunks of a file up to IEND, or to where it is cut short; checksums are not checked."""
-    at, kind = len(SIGNATURE), b""
-    while at + 12 <= len(data) and kind != b"IEND":
-        length, kind = struct.unpack_from(">I4s", data, at)
-        end = at + 12 + length
-        if end > len(data):
-            return
-        yield FileSegment(kind, at, slice(at + 8, end - 4), end)
-        at = end
-
-
-def is_sound(data: bytes, part: FileSegment) -> bool:
-    """Return whether a chunk's checksum is right."""
-    checksum: int
-    (checksum,) = struct.unpack_from(">I", data, part.content.stop)
-    return zlib.crc32(memoryview(data)[part.start + 4 : part.content.stop]) == checksum
-
-
-def chunk(kind: bytes, content: bytes) -> bytes:
-    """Return a chunk with its length and checksum."""
-    return b"".join(chunk_parts(kind, [content]))
-
-
-def chunk_parts(kind: bytes, contents: Sequence[bytes]) -> list[bytes]:
-    """Return the same in parts, so that large contents need not be joined twice."""
-    checksum = zlib.crc32(kind)
-    for content in contents:
-        checksum = zlib.crc32(content, checksum)
-    length = sum(map(len, contents))
-    return [struct.pack(">I", length), kind, *contents, struct.pack(">I", checksum)]
+    image.save(out, "PNG", icc_profile=None, **options)
+    return out.getvalue()

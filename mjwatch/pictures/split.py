@@ -1,9 +1,10 @@
 """Split a grid into its four pictures, quickly and without changing a pixel, and make thumbnails.
 
 Pillow's default PNG level spends 2 s of CPU on a 2048x2048 grid. On photo-like pictures the size comes from
-PNG's row filters, not from searching for repeats: zlib's run-length strategy gives the same size in a fifth
-of the time, and if the source is a PNG, its filters can be used again. On flat graphics run lengths would be
-many times larger, so Pillow's default stays there. Lossless WebP at its quickest setting is smaller still.
+PNG's row filters, not from searching for repeats: runs alone give the same size in a small part of the time,
+and if the source is a PNG, its filters can be used again. On flat graphics runs would be many times larger,
+so Pillow's default stays there. Whatever hides from the samples shows in the end: four pieces that are larger
+than the file they come from are searched for repeats. Lossless WebP at its quickest setting is smaller still.
 
 A thumbnail shows one picture, or four, in the gallery: a lossy WebP of about 15 kB.
 """
@@ -15,14 +16,18 @@ import struct
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from PIL import Image, UnidentifiedImageError
 
-from mjwatch.errors import PictureError
-from mjwatch.pictures.scanlines import MOST_GROWTH, Scanlines, samples_of
+from mjwatch.errors import PictureError, UnsplitGridError
+from mjwatch.pictures import deflate
+from mjwatch.pictures.chunks import SIGNATURE, colour_chunks, profile_chunk, with_chunks
+from mjwatch.pictures.metadata import orientation_of
+from mjwatch.pictures.scanlines import MODES, Scanlines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -31,9 +36,18 @@ if TYPE_CHECKING:
 
 
 PIXELS_AT_MOST = 100_000_000
-"""A grid of Midjourney has 12.6 million pixels at most (recorded 2026-06); a larger one is an attack."""
+"""A grid of Midjourney has 12.6 million pixels at most (recorded 2026-06); a larger file is an attack."""
+
+DECODED_AT_MOST = 4096 * 4096
+"""Pixels that are decoded at most, so that a grid takes 350 MB at most. WebP takes 20 bytes a pixel."""
+
+_LARGE = 8_000_000
+"""Pixels of a grid above which Pillow encodes its pictures one by one: lossless WebP takes much memory."""
 
 FORMATS = ("png", "webp", "jpeg")
+
+_SMALL = 256 * 1024
+"""A piece of at most so many bytes is searched as a whole: samples of it would be as large."""
 
 _PHOTO_RATIO = 0.25
 """A PNG above this share of its raw size is a photo: nothing repeats in it."""
@@ -41,8 +55,32 @@ _PHOTO_RATIO = 0.25
 _REPETITIVE_RATIO = 0.1
 """A PNG below this share of its raw size is so repetitive that Pillow's default is fast too."""
 
-_DEFAULT: dict[str, Any] = {"format": "PNG"}
-_RUN_LENGTHS: dict[str, Any] = {"format": "PNG", "compress_level": 1, "compress_type": zlib.Z_RLE}
+_SAMPLED, _SAMPLED_ALONE = 1 / 48, 1 / 4
+"""Share of a piece that is searched for repeats: the file's size shows others, or there is none to trust."""
+
+_MOST_GROWTH = 1.04
+"""How many times as large as in their PNG file the rows may become before all of them are searched."""
+
+_SEARCH_GAIN = 0.98
+"""Share of its size that a piece with repeats has at most after a search."""
+
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "png": {"format": "PNG", "icc_profile": None},
+    "webp": {"format": "WEBP", "lossless": True, "quality": 0, "method": 0, "exact": True},
+    "jpeg": {"format": "JPEG", "quality": 95, "subsampling": 0},
+}
+"""Pillow's, by the wanted format."""
+
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""By EXIF's orientation: what makes the picture look as viewers show it."""
 
 _DECODING_ERRORS = (
     OSError,
@@ -81,9 +119,9 @@ def image_facts(data: bytes) -> PictureFacts:
 def opened_picture(data: bytes) -> Iterator[Image.Image]:
     """Open the picture for the block; its pixels are decoded when they are first needed.
 
-    Raise PictureError for anything but a whole PNG, WebP or JPEG, and for more than PIXELS_AT_MOST.
+    Raise PictureError for anything but a whole PNG, WebP or JPEG, and for more than DECODED_AT_MOST.
     """
-    with _translate_errors(), _open(data) as image:
+    with _translate_errors(), _open(data, DECODED_AT_MOST) as image:
         yield image
 
 
@@ -92,10 +130,12 @@ def split_grid(data: bytes, format: str = "auto", threads: int = 2) -> list[byte
 
     ``format``: ``png``, ``webp`` (lossless) or ``jpeg`` (lossy), or ``auto``: WebP stays WebP, all else
     becomes PNG. With an odd size the right and lower pictures are one pixel larger. Colour mode, palette,
-    transparency and ICC profile stay; 16 bits stay for grey only, because Pillow reads colour with 8. At most
-    ``threads`` pictures are encoded at once; Pillow releases the interpreter's lock meanwhile.
+    transparency and ICC profile stay; from PNG into PNG all that defines the colours. A grid that EXIF says
+    to turn is turned. At most ``threads`` pictures are encoded at once; Pillow releases the interpreter's
+    lock meanwhile.
 
-    Raise PictureError if the data is not a whole picture, too large, too small or an animation.
+    Raise PictureError if the data is not a whole picture, too large, too small, an animation, or has 16 bits
+    that the format or Pillow can't keep: only grey PNG into PNG keeps them, and JPEG never does.
     """
     return opened_grid(data, format).split(threads)
 
@@ -106,9 +146,10 @@ class Grid:
 
     image: Image.Image
     _options: dict[str, Any]
-    _is_photo: bool
-    """Whether run lengths may suffice for a PNG that has to be encoded again."""
-    _lines: Scanlines | None
+    _kept: bytes = b""
+    """Chunks that go into every PNG."""
+    _lines: Scanlines | None = None
+    """The same pixels as rows; None if Pillow's default encodes the pictures."""
 
     def split(self, threads: int = 2) -> list[bytes]:
         """Return the four pictures, as ``split_grid`` does."""
@@ -116,38 +157,38 @@ class Grid:
 
     def pieces(self, finish: Callable[[int, bytes], Piece], threads: int = 2) -> list[Piece]:
         """Return what ``finish`` makes of each picture and its number from 1, on the encoding thread."""
-
-        def piece(numbered: tuple[int, Box]) -> Piece:
-            number, box = numbered
-            return finish(number, self._piece(box))
-
+        boxes = _boxes(*self.image.size)
+        if self._lines is None and self.image.width * self.image.height > _LARGE:
+            threads = 1
         with ThreadPoolExecutor(max(1, threads), thread_name_prefix="split") as pool:
-            return list(pool.map(piece, enumerate(_boxes(*self.image.size), 1)))
+            with _translate_errors():
+                made = list(pool.map(self._piece, boxes))
+                if self._lines is not None and _has_grown(made, self._lines.packed):
+                    made = list(pool.map(partial(self._searched, self._lines), boxes, made))
+            return list(pool.map(finish, range(1, len(boxes) + 1), made))
 
     def _piece(self, box: Box) -> bytes:
-        with _translate_errors():
-            made = self._by_run_lengths(box)
-            raw = (box[2] - box[0]) * (box[3] - box[1]) * len(self.image.getbands())
-            if made is not None and len(made) > raw * _PHOTO_RATIO:
-                return made
-            default = _encode(self.image, box, self._options)
-            return default if made is None else min(made, default, key=len)
-
-    def _by_run_lengths(self, box: Box) -> bytes | None:
-        """Return the piece as a PNG without a search for repeats; None if that makes it larger."""
         lines = self._lines
-        if lines is not None and lines.fits(self.image):
-            return lines.cut(box, self.image) if lines.is_worthwhile(box, self.image) else None
-        if not self._is_photo:
-            return None
-        samples = list(samples_of(box))
-        ours, pillows = (
-            sum(len(_encode(self.image, sample, options)) for sample in samples)
-            for options in (_RUN_LENGTHS, _DEFAULT)
-        )
-        return (
-            _encode(self.image, box, self._options | _RUN_LENGTHS) if ours <= MOST_GROWTH * pillows else None
-        )
+        if lines is None:
+            return self._by_default(box)
+        made = lines.cut(box, self.image, self._kept)
+        raw = (box[2] - box[0]) * (box[3] - box[1]) * len(self.image.getbands())
+        share = 1 if raw <= _SMALL else _SAMPLED if lines.is_searched else _SAMPLED_ALONE
+        if len(made) <= raw * _PHOTO_RATIO or lines.has_repeats(box, self.image, share):
+            return min(made, self._by_default(box), key=len)
+        return made
+
+    def _searched(self, lines: Scanlines, box: Box, made: bytes) -> bytes:
+        """Return the piece without its repeats, if there are any; the samples have missed them."""
+        searched = lines.cut(box, self.image, self._kept, deflate.search)
+        if len(searched) > len(made) * _SEARCH_GAIN:
+            return made
+        return min(searched, self._by_default(box), key=len)
+
+    def _by_default(self, box: Box) -> bytes:
+        out = BytesIO()
+        self.image.crop(box).save(out, **self._options)
+        return with_chunks(out.getvalue(), self._kept) if self._kept else out.getvalue()
 
 
 def opened_grid(data: bytes, format: str = "auto") -> Grid:
@@ -155,25 +196,57 @@ def opened_grid(data: bytes, format: str = "auto") -> Grid:
     if format not in ("auto", *FORMATS):
         raise ValueError(f"format must be auto, {', '.join(FORMATS)}, not {format!r}")
     with _translate_errors():
-        image = _open(data)
-        facts = _facts(image)
-        _check_grid(image)
-        wanted = format if format != "auto" else "webp" if facts.format == "webp" else "png"
-        lines = None
-        if wanted == "png" and _may_keep_filters(image, len(data)):
-            with ThreadPoolExecutor(1, thread_name_prefix="split") as pool:
-                reading = pool.submit(Scanlines.read, data)
-                image.load()
-                lines = reading.result()
-        image.load()
-    photo = wanted == "png" and lines is None and _is_photo(image, facts, len(data))
-    return Grid(*_prepared(image, wanted), photo, lines)
+        source, decoded, lines = _decoded(data)
+        wanted = format if format != "auto" else "webp" if source == "webp" else "png"
+        _check_depth(data, wanted)
+        upright = _upright(decoded, data)
+        image = _storable(upright, wanted)
+        profile = None if decoded.mode == "CMYK" else decoded.info.get("icc_profile")
+        if wanted != "png":
+            return Grid(image, _OPTIONS[wanted] | {"icc_profile": profile})
+        kept = colour_chunks(data) if source == "png" else profile_chunk(profile)
+        chosen = _chosen(lines, image, is_turned=upright is not decoded)
+    return Grid(image, _OPTIONS["png"], kept, chosen)
 
 
-def _may_keep_filters(image: Image.Image, size: int) -> bool:
-    """Return whether the file's own row filters may be worth keeping."""
+def _decoded(data: bytes) -> tuple[str, Image.Image, Scanlines | None]:
+    """Return the file's format, its pixels with what its head says, and its rows if it is such a PNG."""
+    found = _open(data, DECODED_AT_MOST)
+    _check_grid(found)
+    lines = Scanlines.read(data) if found.format == "PNG" else None
+    if lines is None or not lines.fits(found):
+        # A copy, because the decoder of WebP holds the pixels twice more.
+        return _facts(found).format, found.copy(), None
+    image = lines.decoded()
+    image.info = found.info
+    return "png", image, lines
+
+
+def _upright(image: Image.Image, data: bytes) -> Image.Image:
+    """Return the picture as viewers show it."""
+    turn = _UPRIGHT.get(orientation_of(data))
+    return image if turn is None else image.transpose(turn)
+
+
+def _chosen(lines: Scanlines | None, image: Image.Image, *, is_turned: bool) -> Scanlines | None:
+    """Return the rows to cut pieces from: those of the file, or of Pillow if its filters are better.
+
+    None if Pillow's default is quick enough, or if such pixels can't be cut.
+    """
     raw = image.width * image.height * len(image.getbands())
-    return image.format == "PNG" and size > raw * _REPETITIVE_RATIO
+    if image.mode not in MODES or (lines is not None and lines.packed <= raw * _REPETITIVE_RATIO):
+        return None
+    if lines is not None and not is_turned and lines.has_good_filters(image):
+        return lines
+    filtered = Scanlines.filtered(image)
+    if filtered is None or lines is None:
+        return filtered
+    return replace(filtered, packed=lines.packed, is_searched=lines.is_searched)
+
+
+def _has_grown(pieces: Sequence[bytes], in_file: int) -> bool:
+    """Return whether the pieces are larger than the rows in their file, if they come from one."""
+    return 0 < in_file * _MOST_GROWTH < sum(map(len, pieces))
 
 
 @contextmanager
@@ -189,10 +262,12 @@ def _translate_errors() -> Iterator[None]:
         raise PictureError(f"the picture is damaged or cut short: {error}") from error
 
 
-def _open(data: bytes) -> Image.Image:
+def _open(data: bytes, pixels: int = PIXELS_AT_MOST) -> Image.Image:
     image = Image.open(BytesIO(data), formats=[name.upper() for name in FORMATS])
-    if image.width * image.height > PIXELS_AT_MOST:
-        raise PictureError(f"the picture is too large: {image.width}x{image.height} pixels")
+    if image.width * image.height > pixels:
+        kind = PictureError if image.width * image.height > PIXELS_AT_MOST else UnsplitGridError
+        size = f"{image.width}x{image.height} pixels"
+        raise kind(f"the picture is too large: {size}", f"give at most {pixels / 1e6:.3g} million pixels")
     return image
 
 
@@ -213,36 +288,22 @@ def _boxes(width: int, height: int) -> list[Box]:
     return [(0, 0, x, y), (x, 0, width, y), (0, y, x, height), (x, y, width, height)]
 
 
-def _is_photo(image: Image.Image, facts: PictureFacts, size: int) -> bool:
-    """Return whether no search for repeats is needed. Lossy files come from photos, whatever their size."""
-    if image.mode not in ("RGB", "L", "I;16"):
-        return False
-    raw = facts.width * facts.height * {"RGB": 3, "L": 1, "I;16": 2}[image.mode]
-    return facts.format != "png" or size / raw > _PHOTO_RATIO
+def _check_depth(data: bytes, wanted: str) -> None:
+    """Refuse what would lose half of its bits silently: Pillow reads 16 bits of grey, but 8 of colours."""
+    depth, colour = data[24:26] if data.startswith(SIGNATURE) else b"\x08\0"
+    if depth == 16 and colour == 0 and wanted != "png":
+        raise UnsplitGridError("16-bit grey can only be stored as PNG", "choose the format png")
+    if depth == 16 and colour != 0 and wanted != "jpeg":
+        raise UnsplitGridError(
+            "colours of 16 bits can't be kept", "choose the format jpeg, which keeps 8 bits"
+        )
 
 
-def _prepared(image: Image.Image, wanted: str) -> tuple[Image.Image, dict[str, Any]]:
-    """Return the picture in a mode that the format can store, and Pillow's options for saving its parts."""
-    profile = {"icc_profile": image.info.get("icc_profile")}
-    if wanted == "png":
-        if image.mode in ("CMYK", "YCbCr", "RGBX"):
-            return image.convert("RGB"), {
-                **_DEFAULT,
-                "icc_profile": None,
-            }  # the profile is for the other colours
-        return image, {**_DEFAULT, **profile}
-    if image.mode in ("I;16", "I;16B", "I", "F"):
-        raise PictureError("16-bit grey can only be stored as PNG")
-    if wanted == "webp":
-        return image, {
-            "format": "WEBP",
-            "lossless": True,
-            "quality": 0,
-            "method": 0,
-            "exact": True,
-            **profile,
-        }
-    return _on_white(image), {"format": "JPEG", "quality": 95, "subsampling": 0, **profile}
+def _storable(image: Image.Image, wanted: str) -> Image.Image:
+    """Return the picture in a mode that the format can store."""
+    if wanted == "jpeg":
+        return _on_white(image)
+    return image.convert("RGB") if image.mode in ("CMYK", "YCbCr", "RGBX") else image
 
 
 def _on_white(image: Image.Image) -> Image.Image:
@@ -251,12 +312,6 @@ def _on_white(image: Image.Image) -> Image.Image:
         return image if image.mode == "L" else image.convert("RGB")
     background = Image.new("RGBA", image.size, "white")
     return Image.alpha_composite(background, image.convert("RGBA")).convert("RGB")
-
-
-def _encode(image: Image.Image, box: Box, options: dict[str, Any]) -> bytes:
-    out = BytesIO()
-    image.crop(box).save(out, **options)
-    return out.getvalue()
 
 
 THUMBNAIL_AREA = 400 * 400
@@ -294,7 +349,7 @@ def thumbnail_of(image: Image.Image) -> bytes | None:
 def _shrink(data: bytes, area: int) -> Image.Image:
     with opened_picture(data) as image:
         image.thumbnail(_size_within(image, area), **_RESIZING)
-        return _coloured(image)
+        return _coloured(_upright(image, data))
 
 
 def _size_within(image: Image.Image, area: int) -> tuple[int, int]:

@@ -18,6 +18,7 @@ from mjwatch.errors import (
     JournalError,
     OutboxError,
     PictureError,
+    UnsplitGridError,
     WireError,
 )
 from mjwatch.filesystem.files import read_file
@@ -162,7 +163,13 @@ class Collector:
     def _publish_grid(self, job: Job, result: Result, data: bytes) -> ev.JobEvent:
         from mjwatch.pictures.split import thumbnail_of  # see _split
 
-        pictures, image = self._split(stem_of(job), data, self._provenance(job, result))
+        try:
+            pictures, image = self._split(stem_of(job), data, self._provenance(job, result))
+        except UnsplitGridError as error:
+            reason = f"{error.message}; {error.hint}" if error.hint else error.message
+            log.warning("%s the grid is published unsplit: %s", job.id, reason, extra={"job": job.id})
+            self._failed_tries.pop(job.id, None)
+            return self._publish(job, [_picture(f"{stem_of(job)}_grid", data, 0)], {})
         self._failed_tries.pop(job.id, None)
         return self._publish(job, pictures, {}, thumbnail=lambda: thumbnail_of(image))
 

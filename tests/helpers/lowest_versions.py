@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 
 EXTRAS = ("demo", "metrics", "notify")
-_BOUND = re.compile(r"([\w.-]+)>=([\w.]+)$")
+_BOUND = re.compile(r"([\w.-]+)>=([\w.]+)(?:; .*)?$")
 
 
 def constraints(pyproject: str) -> list[str]:

@@ -208,17 +208,14 @@ def test_what_is_no_photo_does_not_grow_whatever_it_comes_from(
     assert sum(map(len, pieces)) <= 1.02 * by_default(out.getvalue())
 
 
-def test_a_photo_from_a_lossy_file_is_encoded_by_run_lengths(monkeypatch: pytest.MonkeyPatch) -> None:
-    used: list[bool] = []
-    encode = split._encode
-
-    def watched(image: Image.Image, box: Any, options: dict[str, Any]) -> bytes:
-        used.append("compress_type" in options and box[3] - box[1] == 32)
-        return encode(image, box, options)
-
-    monkeypatch.setattr(split, "_encode", watched)
-    split_grid(encoded(noise("RGB", (64, 64)), "JPEG"), "png")
-    assert sum(used) == 4
+@pytest.mark.parametrize("source", ["JPEG", "WEBP"])
+def test_a_photo_from_a_lossy_file_is_not_searched_for_repeats(
+    source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(split.Grid, "_by_default", None)
+    data = encoded(noise("RGB", (64, 64)), source)
+    for tile, wanted in zip(split_grid(data, "png"), quarters(opened(data)), strict=True):
+        assert_same(opened(tile), wanted)
 
 
 def test_a_size_that_the_wanted_format_can_not_have_is_reported() -> None:
@@ -267,9 +264,14 @@ def test_a_formatted_lie_about_the_size_is_no_bomb() -> None:
 
 def test_more_pixels_than_the_cap_are_refused_before_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
     assert PIXELS_AT_MOST == 100_000_000
-    monkeypatch.setattr(split, "PIXELS_AT_MOST", 255)
-    with pytest.raises(PictureError, match="16x16"):
-        split_grid(encoded(noise("RGB", (16, 16)), "PNG"))
+    data = encoded(noise("RGB", (16, 16)), "PNG")
+    monkeypatch.setattr(split, "DECODED_AT_MOST", 255)
+    monkeypatch.setattr(Image.Image, "load", None)
+    monkeypatch.setattr(Image, "frombytes", None)
+    for read in (split_grid, lambda data: split.thumbnail([data])):
+        with pytest.raises(PictureError, match="16x16"):
+            read(data)
+    assert image_facts(data).width == 16
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 50), (50, 1)], ids=str)
@@ -300,7 +302,7 @@ def test_damaged_bytes_give_four_pictures_or_a_picture_error(source: str, at: in
 
 
 def test_no_more_pictures_are_encoded_at_once_than_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    encode, lock, now, most = split._encode, threading.Lock(), [0], [0]
+    encode, lock, now, most = split.Grid._by_default, threading.Lock(), [0], [0]
 
     def counting(*args: Any) -> bytes:
         with lock:
@@ -311,7 +313,7 @@ def test_no_more_pictures_are_encoded_at_once_than_asked(monkeypatch: pytest.Mon
             now[0] -= 1
         return result
 
-    monkeypatch.setattr(split, "_encode", counting)
+    monkeypatch.setattr(split.Grid, "_by_default", counting)
     split_grid(encoded(noise("RGB", (64, 64)), "PNG"), "webp", threads=1)
     assert most == [1]
     split_grid(encoded(noise("RGB", (64, 64)), "PNG"), "webp", threads=2)

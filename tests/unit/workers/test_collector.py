@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -17,6 +19,7 @@ from mjwatch.midjourney.parsing.picture_names import read_picture_name
 from mjwatch.model import Job, LimitScope, Prompt, Refusal, RefusalClass, ResultKind, State
 from mjwatch.outbox.manifest import OutboxChannel, load_manifest
 from mjwatch.outbox.publisher import Outbox
+from mjwatch.pictures.chunks import SIGNATURE, chunk
 from mjwatch.pictures.metadata import SOURCE_TYPE
 from mjwatch.pictures.split import thumbnail
 from mjwatch.trouble import Trouble, TroubleKind, download_trouble
@@ -306,6 +309,19 @@ def test_pictures_carry_their_prompt_and_the_grid_is_not_changed(
             assert picture.info["Description"] == "a cat --ar 3:2"
             assert SOURCE_TYPE in str(picture.info["XML:com.adobe.xmp"])
     assert (folder / "cat_grid.png").read_bytes() == grid()
+
+
+def test_a_grid_that_can_not_be_split_without_loss_is_published_whole(
+    outbox: FillingOutbox, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 4, 4, 16, 2, 0, 0, 0))
+    deep = SIGNATURE + head + chunk(b"IDAT", zlib.compress(bytes(100))) + chunk(b"IEND", b"")
+    event = a_collector(FakeCDN(deep), outbox).collect(a_finished_job())
+    assert isinstance(event, ev.Published)
+    folder = tmp_path / "outbox" / event.folder
+    assert [path.name for path in folder.glob("*.png")] == ["cat_grid.png"]
+    assert (folder / "cat_grid.png").read_bytes() == deep
+    assert "the grid is published unsplit: colours of 16 bits" in caplog.text
 
 
 def test_without_embedding_no_picture_has_the_prompt(outbox: FillingOutbox, tmp_path: Path) -> None:
