@@ -154,9 +154,9 @@ class MidjourneyAPI:
         """Submit all prompts at the first ``next``, and yield a PromptResult for each as its job ends.
 
         As many are in flight at the same time as ``[pace]`` in the configuration allows. A prompt without
-        pictures does not stop the others: its PromptResult has the error. ``timeout`` is for all together. As a
-        daemon does, it waits for the end of limits and outages. A loop that is left early gives up what was
-        not sent, unless a daemon runs.
+        pictures does not stop the others: its PromptResult has the error. ``timeout`` is for all together.
+        As a daemon does, it waits for the end of limits and outages. A loop that is left early gives up what
+        was not sent, unless a daemon runs.
 
         Raise PromptFileError at once if one of the prompts can't be used; then none is sent. While iterating,
         raise what ``imagine`` raises besides JobFailedError, UnreachableError and LimitedError.

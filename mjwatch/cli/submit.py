@@ -166,9 +166,7 @@ def imagine(
     prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="The prompt, with its parameters.")],
     out: Annotated[
         Path | None,
-        typer.Option(
-            metavar="DIR", help="Copy the folder of the job, with pictures and manifest, into this one."
-        ),
+        typer.Option(metavar="DIR", help="Copy the job's folder, with pictures and manifest, into this one."),
     ] = None,
     force: Force = False,
     as_json: Json = False,
