@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mjwatch import JobFailedError, MidjourneyAPI, MjwatchError, State, WaitTimeoutError
+from mjwatch import Config, JobFailedError, MidjourneyAPI, MjwatchError, State, WaitTimeoutError
+from mjwatch.client.submit import request, single_prompt, submit
 from mjwatch.model import IN_FLIGHT
 from tests.helpers.timeouts import slowed
 from tests.scenarios.stage import HANG, Stage, open_stage
@@ -78,7 +79,7 @@ class InFlight:
 def test_many_prompts_are_in_flight_at_once_and_one_that_fails_stops_no_other(
     stage: Stage, tmp_path: Path
 ) -> None:
-    stage.arm_fault(fault="told_late", seconds=slowed(1.0), match="heron", count=23)
+    stage.arm_fault(fault="told_late", seconds=slowed(0.7), match="heron", count=23)
     stage.arm_fault(fault="refuse", title="Banned prompt detected", match="nasty")
     prompts = [f"heron number {number}" for number in range(23)] + ["a nasty one"]
     api = MidjourneyAPI(str(stage.config))
@@ -128,8 +129,11 @@ def test_the_threads_of_a_block_share_one_session_and_what_nobody_waits_for_is_n
 ) -> None:
     asked = len(stage.simulator_state()["interactions"])
     found: list[Path] = []
+    config = Config.load(stage.config)
+    (old,) = submit(config, single_prompt("a heron that was in the queue before"))
+    assert old.job
     with MidjourneyAPI(stage.config) as api:
-        stage.run("pause")
+        request(config, "pause", {"reason": None})
 
         def give_up() -> None:
             with pytest.raises(WaitTimeoutError) as late:
@@ -138,7 +142,7 @@ def test_the_threads_of_a_block_share_one_session_and_what_nobody_waits_for_is_n
             assert api.job(late.value.withdrawn[0]).state is State.CANCELLED
 
         give_up()
-        stage.run("resume")
+        request(config, "resume", {})
         threads = [
             threading.Thread(target=lambda: found.append(api.imagine("a shared heron", tmp_path).folder))
             for _ in range(3)
@@ -149,5 +153,8 @@ def test_the_threads_of_a_block_share_one_session_and_what_nobody_waits_for_is_n
         for thread in threads:
             thread.join(timeout=HANG)
         assert [outcome.done for outcome in api.cancel(nested.manifest["job"])] == [False]
+        assert api.job(old.job).state is State.QUEUED
+        assert len(stage.simulator_state()["interactions"]) == asked + 4
+        assert api.collect(old.job).pictures
     assert len(set(found)) == 3
-    assert len(stage.simulator_state()["interactions"]) == asked + 4
+    assert len(stage.simulator_state()["interactions"]) == asked + 5
