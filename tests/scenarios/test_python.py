@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ import pytest
 
 from mjwatch import Config, JobFailedError, MidjourneyAPI, MjwatchError, State, WaitTimeoutError
 from mjwatch.client.submit import request, single_prompt, submit
+from mjwatch.journal.reader import JOURNAL_FILE
+from mjwatch.journal.writer import Journal
 from mjwatch.model import IN_FLIGHT
 from tests.helpers.timeouts import slowed
 from tests.scenarios.stage import HANG, Stage, open_stage
@@ -130,6 +133,8 @@ def test_the_threads_of_a_block_share_one_session_and_what_nobody_waits_for_is_n
     asked = len(stage.simulator_state()["interactions"])
     found: list[Path] = []
     config = Config.load(stage.config)
+    with closing(Journal(config.state.path / JOURNAL_FILE)):
+        pass
     (old,) = submit(config, single_prompt("a heron that was in the queue before"))
     assert old.job
     with MidjourneyAPI(stage.config) as api:
