@@ -83,12 +83,12 @@ class Config:
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
 
     @classmethod
-    def load(cls, path: Path | None = None, *, environ: Mapping[str, str] = os.environ) -> Config:
+    def load(cls, path: Path | str | None = None, *, environ: Mapping[str, str] = os.environ) -> Config:
         """Find and read the configuration file.
 
         Raise ConfigError where there is none, or with one line for each problem in it.
         """
-        source = find_config(path, environ)
+        source = find_config(None if path is None else Path(path), environ)
         return cls.from_toml(_read(source), source, environ=environ)
 
     @classmethod

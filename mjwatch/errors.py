@@ -16,6 +16,7 @@
     ├── DaemonError              another daemon uses this already, or no daemon runs and one is needed
     │   ├── OwnerError           the inbox belongs to another host
     │   └── PausedError          nothing is sent until a person has acted
+    ├── WaitTimeoutError         the time to wait is over; what was sent continues
     ├── LimitedError             a limit lasts too long; the prompt was not sent and was withdrawn
     ├── UnreachableError         Discord could not be reached; the prompt was not sent and was withdrawn
     └── WireError                a request to Discord failed; the subclass says how far it got
@@ -129,7 +130,27 @@ class PausedError(DaemonError):
     def __init__(self, why: str, hint: str = "", fate: str = "", jobs: Sequence[str] = ()) -> None:
         message = f"nothing is sent until a person has acted: {why}"
         super().__init__(f"{message}; {fate}" if fate else message, hint)
+        self.why = why
         self.jobs = tuple(jobs)
+
+
+class WaitTimeoutError(MjwatchError, TimeoutError):
+    """The time to wait is over. ``jobs``: the ids of the jobs that continue; their pictures are not lost.
+
+    ``withdrawn``: the ids of the jobs that were not sent, and that were cancelled because no daemon runs.
+    """
+
+    def __init__(self, jobs: Sequence[str], withdrawn: Sequence[str] = ()) -> None:
+        parts = []
+        if jobs:
+            parts.append(f"{_jobs(jobs)} not finished and continues")
+        if withdrawn:
+            parts.append(f"{_jobs(withdrawn)} cancelled before it was sent")
+        what = "; ".join(parts) or "no daemon has taken the prompt file yet"
+        hint = f"`collect({jobs[0]!r})` waits for its pictures" if jobs else "try again with a longer timeout"
+        super().__init__(f"the time to wait is over: {what}", hint)
+        self.jobs = tuple(jobs)
+        self.withdrawn = tuple(withdrawn)
 
 
 class UnreachableError(MjwatchError):
@@ -178,3 +199,7 @@ class DownloadError(WireError):
     def __init__(self, message: str, hint: str = "", *, gone: bool = False) -> None:
         super().__init__(message, hint)
         self.gone = gone
+
+
+def _jobs(ids: Sequence[str]) -> str:
+    return f"job {ids[0]} is" if len(ids) == 1 else f"each of the jobs {', '.join(ids)} is"

@@ -165,7 +165,8 @@ def imagine(
     context: typer.Context,
     prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="The prompt, with its parameters.")],
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Copy the pictures and the manifest to this folder.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Copy the job's folder, with pictures and manifest, into this one."),
     ] = None,
     force: Force = False,
     as_json: Json = False,

@@ -1,22 +1,27 @@
 """Run the engine in this process, where no daemon runs.
 
-``run_jobs`` runs a few jobs and returns. ``BackgroundService`` runs the whole queue on a thread, for as long
-as somebody types prompts. ``answer_requests`` only answers the requests in the journal.
+``run_jobs`` runs a few jobs and returns. ``answer_requests`` only answers the requests in the journal.
 """
 
 from __future__ import annotations
 
-import logging
-import queue
+import math
 import threading
 import time
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mjwatch.config import load_keys
-from mjwatch.errors import DaemonError, LimitedError, MjwatchError, PausedError, UnreachableError
-from mjwatch.events import CancelRequested, ForJob, RequestsPending, StopRequested
+from mjwatch.errors import (
+    DaemonError,
+    LimitedError,
+    MjwatchError,
+    PausedError,
+    UnreachableError,
+    WaitTimeoutError,
+)
+from mjwatch.events import CancelRequested, ForJob, RequestsPending
 from mjwatch.host.lock import daemon_lock
 from mjwatch.host.running import daemon_runs
 from mjwatch.jobs.limits import probe_text
@@ -27,13 +32,10 @@ from mjwatch.runtime import Runtime
 from mjwatch.trouble import resume_hint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterator
 
     from mjwatch.config import Config
     from mjwatch.engine.loop import Engine
-    from mjwatch.settings.secrets import Keys
-
-log = logging.getLogger("mjwatch")
 
 CONNECT_PATIENCE = 30.0
 """Seconds that a queued job, which no daemon keeps, waits while Discord can't be reached."""
@@ -45,10 +47,19 @@ LIMIT_PATIENCE = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """Two callbacks: ``changed`` gets each step of a job, ``trouble`` gets the reason why it must wait."""
+    """Two callbacks: ``changed`` gets each step of a job, ``trouble`` gets the reason why it must wait.
+
+    ``deadline``: when nobody waits any longer, in seconds of ``time.monotonic``.
+    """
 
     changed: Callable[[Job], None] = lambda job: None
     trouble: Callable[[str], None] = lambda reason: None
+    deadline: float = math.inf
+
+    @property
+    def is_late(self) -> bool:
+        """Whether nobody waits any longer."""
+        return time.monotonic() >= self.deadline
 
 
 def is_answered(job: Job) -> bool:
@@ -64,8 +75,9 @@ def run_jobs(
 ) -> list[Job] | None:
     """Run the jobs that ``submit`` requests under these ids, and their follow-ups, but no other queued job.
 
-    Return them as they ended, or None where another process took the lock first. Raise PausedError or
-    UnreachableError where a job could not be sent; that job is cancelled.
+    Return them as they ended, or None where another process took the lock first. Raise PausedError,
+    UnreachableError, LimitedError or WaitTimeoutError where a job could not be sent; that job is cancelled.
+    WaitTimeoutError also where a job was sent and has no answer yet; a later start fetches its pictures.
     """
     with ExitStack() as stack:
         try:
@@ -106,21 +118,50 @@ def _run(runtime: Runtime, job_ids: list[str], submit: Callable[[], None], liste
     try:
         submit()
         engine.put(RequestsPending())
-        runtime.run(lambda: all(_is_over(engine, job_id, deadline) for job_id in job_ids))
+        with _woken_at(engine, listener.deadline):
+            runtime.run(
+                lambda: (
+                    (listener.is_late and engine.idle)
+                    or all(_is_over(engine, job_id, deadline) for job_id in job_ids)
+                )
+            )
     except KeyboardInterrupt:
         engine.put(RequestsPending())  # the request may be written: the jobs must exist to be cancelled
         _withdraw_all(runtime, job_ids)
         raise
+    return _ended(runtime, job_ids, listener)
+
+
+def _ended(runtime: Runtime, job_ids: Collection[str], listener: Listener) -> list[Job]:
+    """Cancel what was not sent, and return the jobs, or raise why one of them has no answer."""
+    engine = runtime.engine
     unsent = {job_id for job_id in job_ids if (job := engine.job(job_id)) and job.state is State.QUEUED}
     quiet_until = max((_quiet_until(engine, job) for job in map(engine.job, unsent) if job), default=0.0)
     _withdraw_all(runtime, job_ids)
     runtime.resumable = not engine.settled()
     jobs = [job for job_id in job_ids if (job := engine.job(job_id)) is not None]
+    if listener.is_late and not all(job.id not in unsent and is_answered(job) for job in jobs):
+        raise WaitTimeoutError([job.id for job in jobs if not is_answered(job)], sorted(unsent))
     if len(jobs) < len(job_ids):
         raise DaemonError("mjwatch was stopped before it accepted the prompt", "try again")
     if any((job.id in unsent and job.state is State.CANCELLED) or not is_answered(job) for job in jobs):
         raise _obstacle(engine, quiet_until)
     return jobs
+
+
+@contextmanager
+def _woken_at(engine: Engine, deadline: float) -> Iterator[None]:
+    """Let the loop take a turn at this time, though nothing happens then."""
+    if deadline == math.inf:
+        yield
+        return
+    timer = threading.Timer(max(0.0, deadline - time.monotonic()), engine.put, [RequestsPending()])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _is_over(engine: Engine, job_id: str, deadline: float) -> bool:
@@ -203,79 +244,3 @@ def answer_requests(config: Config) -> None:
     except DaemonError:
         if not daemon_runs(state):
             raise
-
-
-# ---- the whole queue
-
-
-class BackgroundService:
-    """Do a daemon's work under its lock, but take no prompt files. Use ``with``.
-
-    Callers ask for something as they ask a daemon: by a request in the journal.
-    """
-
-    def __init__(self, config: Config) -> None:
-        self._config = config
-        self._thread: threading.Thread | None = None
-        self._engine: Engine | None = None
-        self._failure: Exception | None = None
-
-    def __enter__(self) -> BackgroundService:
-        self.ensure_running()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    @property
-    def is_running(self) -> bool:
-        """Whether this process does the work."""
-        return self._thread is not None and self._thread.is_alive()
-
-    def ensure_running(self) -> None:
-        """Start the thread where neither it nor a daemon runs.
-
-        Raise ConfigError, JournalError or DaemonError where that is not possible, and once the error that
-        ended the thread.
-        """
-        failure, self._failure = self._failure, None
-        if failure is not None:
-            raise failure
-        if not self.is_running and not daemon_runs(self._config.state.path):
-            self._start()
-
-    def stop(self) -> None:
-        """Stop cleanly: the next start fetches the jobs that were sent; unsent jobs stay in the queue."""
-        if self._thread is None:
-            return
-        if self._engine is not None:
-            self._engine.put(StopRequested())
-        self._thread.join()
-        self._thread = self._engine = None
-
-    def _start(self) -> None:
-        started: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
-        # No daemon thread: the exit waits for the clean stop, even if a second Ctrl-C cuts the first short.
-        self._thread = threading.Thread(
-            target=self._run_queue, args=(load_keys(self._config), started), name="loop"
-        )
-        self._thread.start()
-        error = started.get()
-        if error is None:
-            return
-        self._thread.join()
-        self._thread = self._failure = None
-        if not (isinstance(error, DaemonError) and daemon_runs(self._config.state.path)):
-            raise error  # else another process took the lock first, and does the work
-
-    def _run_queue(self, keys: Keys, started: queue.SimpleQueue[Exception | None]) -> None:
-        try:
-            with Runtime(self._config, keys, watch_inbox=False) as runtime:
-                self._engine = runtime.engine
-                started.put(None)
-                runtime.run()
-                runtime.resumable = not runtime.engine.settled()
-        except Exception as error:  # a thread's top
-            log.info("the work in the background has ended: %s", error)
-            self._failure = error
-            started.put(error)

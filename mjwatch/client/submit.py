@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import deque
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,7 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 from mjwatch.client.in_process import answer_requests, is_answered, run_jobs
 from mjwatch.discord.cdn import LARGEST_IMAGE
-from mjwatch.errors import ConfigError, DaemonError, NoJournalError, PausedError, PromptFileError
+from mjwatch.errors import (
+    ConfigError,
+    DaemonError,
+    NoJournalError,
+    PausedError,
+    PromptFileError,
+    WaitTimeoutError,
+)
 from mjwatch.filesystem.safe_names import safe_file_name, slug
 from mjwatch.host.platform import require_write_access
 from mjwatch.host.running import daemon_runs, wake_daemon
@@ -35,7 +43,7 @@ from mjwatch.runtime import new_id
 from mjwatch.trouble import resume_hint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from mjwatch.client.in_process import Listener
     from mjwatch.config import Config
@@ -203,10 +211,21 @@ def submit(config: Config, submission: Submission) -> list[Outcome]:
     return request(config, "give", submission.arguments(), submission.file())
 
 
+def submit_all(config: Config, submissions: Sequence[Submission]) -> None:
+    """Write all requests, and return once the last is answered. Raise DaemonError, JournalError."""
+    *first, last = submissions
+    journal = config.state.path / JOURNAL_FILE
+    require_write_access(config.state.path, journal)
+    for submission in first:
+        ask(journal, "give", submission.arguments(), time.time(), submission.file())
+    submit(config, last)  # requests are answered in order
+
+
 def submit_and_wait(config: Config, submission: Submission, listener: Listener) -> list[Job]:
     """Submit the prompts and return their jobs once all are answered or wait for a person.
 
-    Raise PausedError where a person is needed first, UnreachableError, DaemonError, JournalError.
+    Raise PausedError where a person is needed first, WaitTimeoutError at the listener's deadline,
+    UnreachableError, LimitedError, DaemonError, JournalError.
     """
     state, job_ids = config.state.path, list(submission.prompts)
     stopped: StoppedError | None = None
@@ -266,7 +285,18 @@ def wait_for_jobs(
 ) -> list[Job]:
     """Wait until a daemon has answered all jobs that ``find`` reads; a job in doubt counts as answered.
 
-    Raise PausedError where a person is needed first, StoppedError where the daemon has stopped.
+    Raise what ``follow_jobs`` raises.
+    """
+    return deque(follow_jobs(config, find, listener), maxlen=1)[0]
+
+
+def follow_jobs(
+    config: Config, find: Callable[[JournalReader], list[Job]], listener: Listener
+) -> Iterator[list[Job]]:
+    """Yield the jobs that ``find`` reads again and again, until a daemon has answered all of them.
+
+    Raise PausedError where a person is needed first, StoppedError where the daemon has stopped,
+    WaitTimeoutError at the listener's deadline.
     """
     seen: dict[str, Job] = {}
     reported: str | None = None
@@ -277,8 +307,11 @@ def wait_for_jobs(
             if seen.get(job.id) != job:
                 seen[job.id] = job
                 listener.changed(job)
+        yield jobs
         if jobs and all(map(is_answered, jobs)):
-            return jobs
+            return
+        if listener.is_late:
+            raise WaitTimeoutError([job.id for job in jobs if not is_answered(job)])
         queued = [job.id for job in jobs if job.state is State.QUEUED]
         is_late = not jobs and time.monotonic() >= accepted_by
         if pause is not None and (queued or (jobs and trouble) or is_late):
@@ -289,7 +322,7 @@ def wait_for_jobs(
         reported = obstacle
         if not daemon_runs(config.state.path):
             raise StoppedError
-        time.sleep(POLL_INTERVAL)
+        time.sleep(max(0.0, min(POLL_INTERVAL, listener.deadline - time.monotonic())))
 
 
 def _fate(queued: Sequence[str], jobs: Sequence[Job]) -> str:

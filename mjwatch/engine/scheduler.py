@@ -82,6 +82,11 @@ class Scheduler:
         if self.only is not None:
             self.only |= {job_id}
 
+    def disallow(self, job_ids: Collection[str]) -> None:
+        """Let these jobs not be sent any more, where only some may be."""
+        if self.only is not None:
+            self.only -= set(job_ids)
+
     # ---- what is next
 
     def next_step(

@@ -10,6 +10,7 @@ import unicodedata
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.errors import OutboxError
@@ -20,8 +21,6 @@ from mjwatch.prompts.source_text import sha256
 from mjwatch.version import __version__
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from mjwatch.model import Job, Refusal, Result
 
 
@@ -122,8 +121,9 @@ def _lines_of(value: object) -> str:
     return "[\n    " + ",\n    ".join(map(_ENCODER.encode, value)) + "\n  ]"
 
 
-def load_manifest(path: Path) -> dict[str, Any]:
+def load_manifest(path: Path | str) -> dict[str, Any]:
     """Read a manifest; ``path`` is the file or its folder. Raise OutboxError if mjwatch did not write it."""
+    path = Path(path).expanduser()
     path = path / FILE_NAME if path.is_dir() else path
     try:
         data = read_file(path.parent, path.name, LARGEST_MANIFEST)

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mjwatch import api as api_module
-from mjwatch.api import JobFailedError, MidjourneyAPI, StoppedError
+from mjwatch.api import Dropped, JobFailedError, MidjourneyAPI, StoppedError
 from mjwatch.client.in_process import CONNECT_PATIENCE, LIMIT_PATIENCE, _is_over
+from mjwatch.client.results import deliver
 from mjwatch.client.submit import as_prompt_file, follow_ups, read_prompt, single_prompt
 from mjwatch.config import Config
 from mjwatch.engine.service_state import ConnectionTrouble
@@ -109,7 +109,7 @@ def test_a_prompt_that_cannot_be_used_is_refused_before_anything_is_dropped(api:
 # ---- waiting for a daemon
 
 
-def _taken(api: MidjourneyAPI, journal: Journal, *jobs: Job) -> api_module.Dropped:
+def _taken(api: MidjourneyAPI, journal: Journal, *jobs: Job) -> Dropped:
     dropped = api.submit("a cat")
     journal.accept(TakenFile(dropped.name, dropped.sha256, 1.0, b""), [(job, job.id) for job in jobs], 1.0)
     return dropped
@@ -313,30 +313,39 @@ def _folder(parent: Path, name: str) -> Path:
     return folder
 
 
-def test_a_second_answer_gets_a_folder_of_its_own_and_nothing_is_replaced(tmp_path: Path) -> None:
+def test_the_first_and_all_later_answers_get_folders_of_their_own(tmp_path: Path) -> None:
     target = tmp_path / "pictures"
-    first = api_module._deliver(_folder(tmp_path, "cat-a"), target)
-    second = api_module._deliver(_folder(tmp_path, "cat-b"), str(target))
-    assert first.folder == target
+    first = deliver(_folder(tmp_path, "cat-a"), target)
+    second = deliver(_folder(tmp_path, "cat-b"), str(target))
+    assert first.folder == target / "cat-a"
     assert second.folder == target / "cat-b"
     assert [found.pictures[0].read_text() for found in (first, second)] == ["cat-a", "cat-b"]
 
 
+def test_an_answer_that_is_collected_once_more_is_not_copied_twice(tmp_path: Path) -> None:
+    folder, target = _folder(tmp_path, "cat-a"), tmp_path / "pictures"
+    (target / ".cat-a.unfinished").mkdir(parents=True)  # a killed script has left it
+    assert {deliver(folder, target).folder for _ in range(2)} == {target / "cat-a"}
+    assert [path.name for path in target.iterdir()] == ["cat-a"]
+
+
 def test_a_file_of_that_name_that_is_none_of_ours_is_kept(tmp_path: Path) -> None:
-    (tmp_path / "cat_1.png").write_text("mine")
-    found = api_module._deliver(_folder(tmp_path, "cat-a"), tmp_path)
-    assert (tmp_path / "cat_1.png").read_text() == "mine"
-    assert found.folder == tmp_path / "cat-a"
+    (tmp_path / "cat-a").mkdir()
+    (tmp_path / "cat-a" / "cat_1.png").write_text("mine")
+    (tmp_path / "cat-a-2").write_text("mine")
+    found = deliver(_folder(tmp_path, "cat-a"), tmp_path)
+    assert (tmp_path / "cat-a" / "cat_1.png").read_text() == "mine"
+    assert found.folder == tmp_path / "cat-a-3"
 
 
 def test_pictures_that_cannot_be_copied_are_still_in_the_outbox(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     folder = _folder(tmp_path, "cat-a")
     with pytest.raises(OutboxError, match="the pictures are in") as failed:
-        api_module._deliver(folder, tmp_path / "file" / "below")
+        deliver(folder, tmp_path / "file" / "below")
     assert str(folder) in failed.value.message
 
 
 def test_without_a_place_to_copy_to_the_outbox_is_the_place(tmp_path: Path) -> None:
     folder = _folder(tmp_path, "cat-a")
-    assert api_module._deliver(folder, None).pictures == (folder / "cat_1.png",)
+    assert deliver(folder, None).pictures == (folder / "cat_1.png",)

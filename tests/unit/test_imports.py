@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import mjwatch
-from mjwatch import api, config
+from mjwatch import api, config, errors
 from mjwatch.outbox import manifest
 from mjwatch.pictures import split
 from mjwatch.prompts import promptfile
@@ -20,8 +23,9 @@ HEAVY = {
 }
 
 HOMES = {
+    **{name: getattr(api, name) for name in (*api.__all__,)},
+    **{name: thing for name, thing in vars(errors).items() if inspect.isclass(thing)},
     "Config": config.Config,
-    "MidjourneyAPI": api.MidjourneyAPI,
     "load_manifest": manifest.load_manifest,
     "read_prompt_file": promptfile.read_prompt_file,
     "split_grid": split.split_grid,
@@ -75,6 +79,18 @@ def test_the_lazy_names_are_those_of_their_modules() -> None:
     for name, thing in HOMES.items():
         assert getattr(mjwatch, name) is thing
         assert name in dir(mjwatch)
+
+
+def test_a_type_checker_sees_the_same_names() -> None:
+    (block,) = [node for node in ast.parse(Path(mjwatch.__file__).read_text()).body if _is_typing(node)]
+    seen = [
+        alias.name for node in ast.walk(block) if isinstance(node, ast.ImportFrom) for alias in node.names
+    ]
+    assert sorted(seen) == sorted(mjwatch.__all__)
+
+
+def _is_typing(node: ast.stmt) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

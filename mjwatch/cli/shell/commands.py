@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mjwatch.cli.shell.view import FollowedJobs
-    from mjwatch.client.in_process import BackgroundService
+    from mjwatch.client.background import BackgroundService
     from mjwatch.config import Config
     from mjwatch.model import Job
 

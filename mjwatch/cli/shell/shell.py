@@ -30,7 +30,7 @@ from mjwatch.cli.output import INTERRUPTED, NEEDS_PERSON, plain, silence_log
 from mjwatch.cli.progress import JobProgress, text_bars
 from mjwatch.cli.shell.commands import LineCommands, completions
 from mjwatch.cli.shell.view import FollowedJobs, remaining_work, result_text, service_line
-from mjwatch.client.in_process import BackgroundService
+from mjwatch.client.background import BackgroundService
 from mjwatch.errors import MjwatchError
 from mjwatch.model import State
 

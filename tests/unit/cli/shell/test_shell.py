@@ -14,13 +14,13 @@ from prompt_toolkit.history import FileHistory, InMemoryHistory
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output.plain_text import PlainTextOutput
 
-import mjwatch.client.in_process
+import mjwatch.client.background
 from mjwatch.cli.app import GROUPS
 from mjwatch.cli.progress import text_bars
 from mjwatch.cli.shell.commands import CLI_COMMANDS, LineCommands, completions, help_text
 from mjwatch.cli.shell.shell import HISTORY_FILE, LineEditor, PipedLines, open_history
 from mjwatch.cli.shell.view import FollowedJobs, remaining_work, result_text, service_line
-from mjwatch.client.in_process import BackgroundService
+from mjwatch.client.background import BackgroundService
 from mjwatch.config import Config
 from mjwatch.errors import JournalError
 from mjwatch.model import Job, Refusal, RefusalClass, State
@@ -362,7 +362,7 @@ def test_the_error_that_ended_the_work_is_raised_once_and_the_next_line_starts_i
         file = config.keys.path / f"{name}.key"
         file.write_text(text)
         file.chmod(0o600)
-    monkeypatch.setattr(mjwatch.client.in_process, "Runtime", Broken)
+    monkeypatch.setattr(mjwatch.client.background, "Runtime", Broken)
     background = BackgroundService(config)
     for _ in range(2):
         with pytest.raises(JournalError, match="the disk is gone"):
