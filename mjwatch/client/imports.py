@@ -24,7 +24,7 @@ from mjwatch.jobs.pacing import Pace
 from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
 from mjwatch.journal.requests import ask
 from mjwatch.midjourney.channel import Channel
-from mjwatch.midjourney.elsewhere import PictureJudge, PictureVerdict
+from mjwatch.midjourney.elsewhere import ImportVerdict, PictureJudge
 from mjwatch.model import State
 from mjwatch.runtime import Runtime
 from mjwatch.trouble import resume_hint
@@ -158,7 +158,7 @@ class ImportCount:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as ``--json`` prints it."""
-        totals = {str(verdict): self.found[verdict] for verdict in PictureVerdict}
+        totals = {str(verdict): self.found[verdict] for verdict in ImportVerdict}
         return {"read": self.read, "found": totals, "months": {m: dict(n) for m, n in self.months.items()}}
 
 
@@ -210,14 +210,14 @@ def _counter(
     def take(payload: dict[str, Any]) -> None:
         message = channel.tracker.read(payload, jobs)
         verdict = judge.judge(message, jobs)
-        if verdict is PictureVerdict.NEW and message.job_uuid in seen:
-            verdict = PictureVerdict.KNOWN
+        if verdict is ImportVerdict.NEW and message.job_uuid in seen:
+            verdict = ImportVerdict.KNOWN
         if verdict is None:
             return
         count.found[verdict] += 1
         if message.job_uuid is not None:
             seen.add(message.job_uuid)
-        if verdict in {PictureVerdict.NEW, PictureVerdict.KNOWN, PictureVerdict.UNCLEAR}:
+        if verdict in {ImportVerdict.NEW, ImportVerdict.KNOWN, ImportVerdict.UNCLEAR}:
             made = datetime.fromtimestamp(snowflake_ms(message.message_id or "0") / 1000, UTC)
             count.months.setdefault(made.strftime("%Y-%m"), Counter())[str(verdict)] += 1
 

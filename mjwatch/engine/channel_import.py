@@ -18,7 +18,7 @@ from mjwatch.discord.timing import backoff
 from mjwatch.jobs.imported import FileGroup, channel_job, file_job
 from mjwatch.jobs.pacing import DAY
 from mjwatch.journal.requests import Outcome
-from mjwatch.midjourney.elsewhere import PictureJudge, PictureVerdict
+from mjwatch.midjourney.elsewhere import ImportVerdict, PictureJudge
 from mjwatch.midjourney.matching.evidence import duplicate_key
 from mjwatch.model import IN_FLIGHT, Job, State
 
@@ -335,15 +335,15 @@ class _Page:
     def take(self, message: ParsedMessage, jobs: Mapping[str, Job]) -> None:
         """Count a message, and make a job of it if it is new."""
         verdict = self._judge.judge(message, jobs)
-        if verdict is PictureVerdict.NEW and message.job_uuid in self._uuids - {None}:
-            verdict = PictureVerdict.KNOWN
+        if verdict is ImportVerdict.NEW and message.job_uuid in self._uuids - {None}:
+            verdict = ImportVerdict.KNOWN
         if verdict is None:
             return
         self.found[verdict] = self.found.get(verdict, 0) + 1
         message_id = message.message_id or "0"
-        if verdict is PictureVerdict.UNCLEAR and self._now - snowflake_ms(message_id) / 1000 < DAY:
+        if verdict is ImportVerdict.UNCLEAR and self._now - snowflake_ms(message_id) / 1000 < DAY:
             self.unclear.append(int(message_id))
-        if verdict is PictureVerdict.NEW:
+        if verdict is ImportVerdict.NEW:
             self._make_job(message)
 
     def _make_job(self, message: ParsedMessage) -> None:
@@ -367,7 +367,7 @@ def _advanced(reading: Reading, page: _Page, known: list[Mapping[str, Any]], *, 
         after=str(known[-1]["id"]) if known else reading.after,
         read=reading.read + len(known),
         found={
-            verdict: reading.found.get(verdict, 0) + page.found.get(verdict, 0) for verdict in PictureVerdict
+            verdict: reading.found.get(verdict, 0) + page.found.get(verdict, 0) for verdict in ImportVerdict
         },
         is_active=not ended,
         is_complete=ended,
@@ -378,11 +378,11 @@ def _advanced(reading: Reading, page: _Page, known: list[Mapping[str, Any]], *, 
 def found_text(found: Mapping[str, int], new: str = "imported") -> str:
     """Return in words what an import has found; ``new``: what is said of the new pictures."""
     parts = {
-        PictureVerdict.NEW: f"{{}} {new}",
-        PictureVerdict.KNOWN: "{} here already",
-        PictureVerdict.OTHERS: "{} of other people",
-        PictureVerdict.UNPROVEN: "{} that name nobody",
-        PictureVerdict.UNCLEAR: "{} that may be of jobs that still wait",
+        ImportVerdict.NEW: f"{{}} {new}",
+        ImportVerdict.KNOWN: "{} here already",
+        ImportVerdict.OTHERS: "{} of other people",
+        ImportVerdict.UNPROVEN: "{} that name nobody",
+        ImportVerdict.UNCLEAR: "{} that may be of jobs that still wait",
     }
     named = [text.format(found[verdict]) for verdict, text in parts.items() if found.get(verdict)]
     return ", ".join(named) or "no finished picture"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mjwatch.model import Job
 
 
-class PictureVerdict(StrEnum):
+class ImportVerdict(StrEnum):
     """Whose a finished picture is, and whether it is to be imported."""
 
     NEW = "new"
@@ -48,16 +48,16 @@ class PictureJudge:
         self._has_result = has_result
         self._owner_of = owner_of
 
-    def judge(self, message: ParsedMessage, jobs: Mapping[str, Job]) -> PictureVerdict | None:
+    def judge(self, message: ParsedMessage, jobs: Mapping[str, Job]) -> ImportVerdict | None:
         """Return the verdict on a message; None if it shows no finished picture. ``jobs``: the open ones."""
         if message.kind not in FINALS or message.message_id is None:
             return None
         whose = {message.user_id, message.invoker_id} - {None}
         if whose != {self._tracker.me}:
-            return PictureVerdict.OTHERS if whose else PictureVerdict.UNPROVEN
+            return ImportVerdict.OTHERS if whose else ImportVerdict.UNPROVEN
         if self._has_result(message.message_id, message.job_uuid) or self._replies_to_own_start(message):
-            return PictureVerdict.KNOWN
-        return PictureVerdict.UNCLEAR if self._may_be_awaited(message, jobs) else PictureVerdict.NEW
+            return ImportVerdict.KNOWN
+        return ImportVerdict.UNCLEAR if self._may_be_awaited(message, jobs) else ImportVerdict.NEW
 
     def _replies_to_own_start(self, message: ParsedMessage) -> bool:
         """Return whether it replies to the start of a job of ours that is not itself a finished picture."""

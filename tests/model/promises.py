@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from mjwatch.midjourney.elsewhere import PictureVerdict
+from mjwatch.midjourney.elsewhere import ImportVerdict
 from mjwatch.midjourney.matching.evidence import duplicate_key
 from mjwatch.model import IN_FLIGHT, Job, State
 from tests.model.world import meaning
@@ -140,7 +140,7 @@ class Promises:
             data = self.world.messages[made.final_id or ""]
             tracker, jobs = self.client.channel.tracker, self.client.engine._jobs
             verdict = self.client.engine.imports._judge.judge(tracker.read(data, jobs), jobs)
-            assert verdict is not PictureVerdict.NEW, f"{made} was made by hand and is not collected"
+            assert verdict is not ImportVerdict.NEW, f"{made} was made by hand and is not collected"
             self.counts[f"made by hand, {verdict}"] += 1
 
     def check_end(self) -> None:

@@ -44,7 +44,9 @@ def test_where_there_is_no_room_the_old_version_stays_and_nothing_else(
 def full(monkeypatch: pytest.MonkeyPatch) -> None:
     """No new file can be made, as on a full disk."""
 
-    def create(self: Folder, name: str, data: bytes, mode: int | None = None) -> None:
+    def create(
+        self: Folder, name: str, data: bytes, mode: int | None = None, *, durable: bool = True
+    ) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), name)
 
     monkeypatch.setattr(Folder, "create", create)
