@@ -38,7 +38,7 @@ _LARGEST = 16 * 1024 * 1024
 """Bytes; a thousand jobs in flight take less than one MiB."""
 
 _TIMES = ("capped_until", "quiet_until", "connected_since", "accepted", "until", "since", "not_before")
-_VOLATILE_KEYS = ("percent",)
+_VOLATILE_KEYS = ("percent", "read")
 """Keys that change all the time and don't cause a new version alone."""
 
 
@@ -180,7 +180,7 @@ class StatusFile:
 
     def _note_obstacle(self, error: OSError | OutboxError | None) -> None:
         """Report whether the outbox can be written, if that has changed."""
-        obstacle = None if error is None else str(error)
+        obstacle = None if error is None else _reason(error)
         if obstacle != self._obstacle:
             self._obstacle = obstacle
             log.info(
@@ -208,6 +208,11 @@ class StatusFile:
         self._written, self._written_at = content, now
         self._also(status)
         return self._error
+
+
+def _reason(error: OSError | OutboxError) -> str:
+    """Return the reason without the number and the temporary name that a system's error shows."""
+    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
 
 
 def _shown(facts: Mapping[str, Any]) -> dict[str, Any]:
