@@ -173,3 +173,8 @@ class DownloadError(WireError):
     def __init__(self, message: str, hint: str = "", *, gone: bool = False) -> None:
         super().__init__(message, hint)
         self.gone = gone
+
+
+def reason_of(error: MjwatchError | OSError) -> str:
+    """Return why something failed, without the number and the inner path that a system's error shows."""
+    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)

@@ -8,7 +8,7 @@ import threading
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from mjwatch.errors import MjwatchError, OutboxError
+from mjwatch.errors import MjwatchError, OutboxError, reason_of
 from mjwatch.filesystem.files import read_file, replace_or_overwrite
 from mjwatch.outbox.manifest import iso
 from mjwatch.trouble import Trouble, TroubleKind, trouble_facts, worst_first
@@ -180,7 +180,7 @@ class StatusFile:
 
     def _note_obstacle(self, error: OSError | OutboxError | None) -> None:
         """Report whether the outbox can be written, if that has changed."""
-        obstacle = None if error is None else _reason(error)
+        obstacle = None if error is None else reason_of(error)
         if obstacle != self._obstacle:
             self._obstacle = obstacle
             log.info(
@@ -208,11 +208,6 @@ class StatusFile:
         self._written, self._written_at = content, now
         self._also(status)
         return self._error
-
-
-def _reason(error: OSError | OutboxError) -> str:
-    """Return the reason without the number and the temporary name that a system's error shows."""
-    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
 
 
 def _shown(facts: Mapping[str, Any]) -> dict[str, Any]:
