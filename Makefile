@@ -33,7 +33,7 @@ export no_proxy := 127.0.0.1,localhost
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test types bytecode test-core test-real test-long test-lowest test-pythons test-python kills soak model faults mutants \
-  bench bench-quick docs diagram cli-page pictures format clean
+  bench bench-quick adopt docs diagram cli-page pictures format clean
 
 help:
 	@echo "make demo       run a simulator and some prompt files, and show the resulting folders"
@@ -50,6 +50,7 @@ help:
 	@echo "make mutants    change the code of the core in many places, and list the changes that no test notices; long"
 	@echo "make bench      run all measurements, or some (WHAT=\"split start\"), and update bench/RESULTS.md; 40 minutes"
 	@echo "make bench-quick  check that all measurements work; 2 minutes"
+	@echo "make adopt      show which messages of a bundle are new test data, with their reading (BUNDLE=FILE YES=1)"
 	@echo "make diagram    generate the state diagram and the table of packages in docs/explanation/architecture.md"
 	@echo "make cli-page   generate the pages on commands and configuration, and the manual page, from the code"
 	@echo "make docs       build docs/ as a web site into site/, and check every link"
@@ -135,6 +136,9 @@ bench: $(VENV)/.dev
 
 bench-quick: $(VENV)/.dev
 	$(BIN)/python -m bench --quick
+
+adopt: $(VENV)/.dev
+	@$(BIN)/python -m tests.helpers.adopt "$(BUNDLE)" $(if $(YES),--yes)
 
 cli-page: $(VENV)/.demo
 	$(BIN)/python -m docs.make_cli

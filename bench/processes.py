@@ -103,9 +103,14 @@ def usage_at_end(process: subprocess.Popen[str], timeout: float) -> Usage:
 def simulator(workspace: Path, *options: str, picture: Path | None = None) -> Iterator[tuple[str, int]]:
     """Start ``mjwatch simulate`` with a workspace, and yield its address and process id.
 
-    With a ``picture`` it answers at once, always with this picture.
+    With a ``picture`` it answers at once, always with this picture. Else its pictures are WebP, so that
+    figures of different days can be compared.
     """
-    module = ["mjwatch", "simulate"] if picture is None else ["bench.instant_simulator", str(picture)]
+    module = (
+        ["mjwatch", "simulate", "--format", "webp"]
+        if picture is None
+        else ["bench.instant_simulator", str(picture)]
+    )
     command = [sys.executable, "-m", *module, "--workspace", str(workspace), *options]
     with program(*command) as process:
         line = process.stdout.readline() if process.stdout else ""

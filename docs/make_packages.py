@@ -23,7 +23,10 @@ ORDER = (
     ),
     *("jobs", "midjourney", "midjourney/parsing", "midjourney/matching", "discord", "host", "prompts"),
     *("pictures", "filesystem", "settings", ".", "simulator"),
-    *(f"simulator/{name}" for name in ("gateway", "http", "cdn", "faults", "messages", "midjourney")),
+    *(
+        f"simulator/{name}"
+        for name in ("gateway", "http", "cdn", "faults", "messages", "midjourney", "replay")
+    ),
 )
 """From the top, as imports go (modules of ``.`` stand at several heights); the other program comes last."""
 

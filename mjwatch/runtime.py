@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.config import config_option, with_option
+from mjwatch.diagnostics.wire_log import WireLog
 from mjwatch.discord.allowed_hosts import token_may_go_to
 from mjwatch.discord.cdn import CDN, AttachmentUploads
 from mjwatch.discord.connection import WebsocketConnection
@@ -180,6 +181,8 @@ class Runtime:
             max_jobs=config.pace.max_jobs_per_file,
             reading_note=config.state.path / NOTE_FILE,
         )
+        self._wire = WireLog(config.state.path, keys.channel_id, time.time)
+        stack.enter_context(closing(self._wire))
         self._worker = self._workers(stack, queue, outbox)
         in_inbox = self._inbox.has_file if keep else None
         self.engine = build_engine(config, journal, self._channel, queue, self._worker.perform, in_inbox)
@@ -220,9 +223,14 @@ class Runtime:
         config, keys = self.config, self._keys
         token, proxy, allow = keys.token.reveal(), config.discord.proxy, config.discord.allow_hosts
         self.rest = stack.enter_context(
-            closing(DiscordREST(config.discord.api_url, token, proxy=proxy, allow_hosts=allow))
+            closing(
+                DiscordREST(
+                    config.discord.api_url, token, proxy=proxy, allow_hosts=allow, tap=self._wire.http
+                )
+            )
         )
-        cdn = stack.enter_context(closing(CDN(config.discord.cdn_hosts, proxy=proxy)))
+        cdn = CDN(config.discord.cdn_hosts, proxy=proxy, tap=self._wire.download)
+        stack.enter_context(closing(cdn))
         uploads = stack.enter_context(closing(AttachmentUploads(self.rest, proxy=proxy, clock=time.time)))
         self.rest.on_server_time = lambda server: queue.put(ClockCompared(time.time() - server))
         self._notifier = notifier_of(config, keys)
@@ -330,6 +338,7 @@ class Runtime:
             session,
             queue.put,
             proxy=config.proxy,
+            tap=self._wire.gateway,
             may_identify=lambda: not self.engine.service.is_session_stored,
         )
 

@@ -177,7 +177,7 @@ def _progress_text(progress: ImportProgress) -> str:
 def _end_text(end: ImportProgress) -> str:
     text = _found(end.reading.read, end.reading.found, "imported")
     if not end.reading.is_complete:
-        return f"{text}\nstopped before the end; {_CONTINUE}"
+        return f"{text}\n{end.reading.trouble or 'stopped before the end'}; {_CONTINUE}"
     if end.reading.found.get("unclear"):
         text += "\nimport again when the jobs that wait have ended: `mjwatch status` shows them"
     if end.failed:

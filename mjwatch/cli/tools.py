@@ -148,8 +148,8 @@ def bundle(
 ) -> None:
     """Collect everything about a job in a zip file, without secrets.
 
-    For a bug report: the job, its rows in the journal, its lines in the log, the settings and the versions.
-    The token is left out; the prompt file and the ids are included.
+    For a bug report: the job, its rows in the journal, its lines in the log, what Discord and Midjourney said
+    about it, the settings and the versions. The token is left out; the prompt file and the ids are included.
     """
     from mjwatch.diagnostics.bundle import make_bundle
 
@@ -217,6 +217,12 @@ def simulate(
     scenario: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Faults to arm, as a JSON list.")
     ] = None,
+    replay: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="BUNDLE", help="Answer as Discord and Midjourney answered the job of this bundle."
+        ),
+    ] = None,
     fast_hours: Annotated[
         float | None, typer.Option(metavar="H", min=0.0, help="Fast hours that the account has left.")
     ] = None,
@@ -239,6 +245,7 @@ def simulate(
     """Run a simulated Discord with a simulated Midjourney.
 
     For trials and tests on this machine; the simulator connects to nothing else.
+    With --replay and a new --workspace, the bundle's prompt is put into the inbox.
     """
     _require_aiohttp()
     from mjwatch.simulator.server import run_simulator
@@ -254,6 +261,7 @@ def simulate(
         workspace=workspace,
         seed=seed,
         scenario=scenario,
+        replay=replay,
         fast_hours=fast_hours,
         max_running=max_running,
         max_queued=max_queued,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections import Counter
@@ -19,7 +20,7 @@ from mjwatch.config import load_keys
 from mjwatch.discord.cdn import LARGEST_PICTURE
 from mjwatch.errors import DaemonError, MjwatchError, NoJournalError
 from mjwatch.events import RequestsPending
-from mjwatch.filesystem.folder import open_folder, private_folder
+from mjwatch.filesystem.folder import UnexpectedFileError, open_folder, private_folder
 from mjwatch.filesystem.safe_names import slug
 from mjwatch.host.platform import require_write_access
 from mjwatch.host.running import daemon_runs
@@ -113,13 +114,11 @@ class FolderImport:
 
     def _read(self, path: Path) -> FoundFile | None:
         try:
-            status = path.stat()
-            if status.st_size > LARGEST_PICTURE:
-                self.count.skipped["too large"] += 1
-                return None
-            data = path.read_bytes()
-        except OSError:
-            self.count.skipped["unreadable"] += 1
+            data, changed = self._content(path)
+        except OSError as error:
+            is_file = not isinstance(error, UnexpectedFileError)
+            why = "unreadable" if is_file else "too large" if error.errno == errno.EFBIG else "not a file"
+            self.count.skipped[why] += 1
             return None
         if path.suffix.lower() in _PICTURES and not _is_picture(data):
             self.count.skipped["not a picture"] += 1
@@ -127,7 +126,13 @@ class FolderImport:
         self.count.files += 1
         named, embedded = read_picture_name(path.name), read_embedded(data)
         uuid = named.job_uuid or embedded.job_uuid
-        return FoundFile(path, sha256(data), len(data), status.st_mtime, uuid, embedded.prompt, named.words)
+        return FoundFile(path, sha256(data), len(data), changed, uuid, embedded.prompt, named.words)
+
+    def _content(self, path: Path) -> tuple[bytes, float]:
+        """Return a file's content, and when it was changed; never wait for a pipe. Raise OSError."""
+        folders = path.parent.relative_to(self._folder).parts
+        with open_folder(self._folder, folders) as folder:
+            return folder.read(path.name, LARGEST_PICTURE), folder.stat(path.name).st_mtime
 
     def _grouped(self) -> list[list[FoundFile]]:
         """Return the files, those of one job of Midjourney's in one folder together."""
@@ -194,7 +199,7 @@ class FolderImport:
             request(self._config, "import files", _arguments(batch))
             while self._are_open(batch):
                 if not daemon_runs(self._config.state.path):
-                    raise DaemonError("the daemon has stopped", "start it, and import the folder again")
+                    raise DaemonError("the process that imported has stopped", "import the folder again")
                 time.sleep(POLL_INTERVAL)
             self._unstage(batch)
         self.count.failed = sum(self._state(job_id) is State.FAILED for job_id in self.groups)
@@ -246,6 +251,7 @@ class FolderImport:
                 return not batch
 
             runtime.run(is_over)
+            self._sweep()  # also of a killed import whose jobs this one has finished
 
     @property
     def _journal(self) -> Path:
@@ -263,7 +269,7 @@ class FolderImport:
 
     def _unchanged(self, path: Path, digest: str) -> bytes:
         try:
-            data = path.read_bytes()
+            data, _ = self._content(path)
         except OSError as error:
             raise MjwatchError(f"{path} can't be read: {error.strerror}") from error
         if sha256(data) != digest:

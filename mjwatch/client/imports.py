@@ -104,7 +104,7 @@ def _by_daemon(
         while not (progress := progress_of(config)).is_over:
             watch(progress)
             if not daemon_runs(config.state.path):
-                raise DaemonError("the daemon has stopped; it continues the import when it runs again")
+                raise DaemonError("the process that imported has stopped", "`mjwatch import` continues")
             time.sleep(POLL_INTERVAL)
     except KeyboardInterrupt:
         stop_import(config)

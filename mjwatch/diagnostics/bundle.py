@@ -11,15 +11,18 @@ import sqlite3
 import subprocess
 import sys
 import zipfile
+from contextlib import closing
 from importlib.metadata import PackageNotFoundError, requires, version
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.config import load_keys
 from mjwatch.diagnostics.config_report import keys_of, settings_of
+from mjwatch.diagnostics.wire_bundle import wire_of
+from mjwatch.diagnostics.wire_log import read_wire
 from mjwatch.errors import ConfigError, MjwatchError
 from mjwatch.host.redaction import Redaction
 from mjwatch.journal.maintenance import rows_of
-from mjwatch.journal.reader import JOURNAL_FILE
+from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
 from mjwatch.outbox.manifest import FILE_NAME
 from mjwatch.settings.secrets import APPRISE_FILE, passwords_in
 from mjwatch.version import __version__
@@ -39,13 +42,18 @@ What mjwatch knows about job {job}, for people who look for the cause of a probl
   manifest.json    the manifest in the job's folder of the outbox, if it has one
   log.txt          the lines of the log about the job, if a log was found
   config.json      the settings, and where each comes from
+  wire.json        what Discord and Midjourney said about the job, for `mjwatch simulate --replay`
   versions.json    the versions of mjwatch, its libraries and the system
 
 The bundle does not contain the account's token and other secrets, and no signatures of
 picture addresses. It does contain the prompt file, the ids of account, channel and
-messages, and the names of folders: read it before you share it.
+messages, and the names of folders: read it before you share it. wire.json alone is enough
+to replay the job: of what is private it contains the prompt, but invented ids and names.
 """
 
+WIRE_PART = "wire.json"
+BEFORE_ATTEMPT = 600.0
+"""Seconds before the first attempt for which the recording is read: the session began earlier."""
 JOURNALCTL_TIMEOUT = 20.0
 LOG_TAIL = 64 << 20
 """Bytes at the end of a log file that are searched."""
@@ -89,9 +97,19 @@ def _parts(
         yield "manifest.json", manifest
     if lines := (_lines_about(job.id, log) if log else _from_systemd(job.id)):
         yield "log.txt", lines
+    if wire := _wire(config, job, rows["attempts"]):
+        yield WIRE_PART, _json(wire)
     facts = {"source": config.source, "settings": settings_of(config, environ)}
     yield "config.json", _json(facts | {"keys": keys_of(config, environ)})
     yield "versions.json", _json(_versions())
+
+
+def _wire(config: Config, job: Job, attempts: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Return what was recorded about the job since its first attempt."""
+    since = min((attempt["at"] for attempt in attempts), default=job.accepted) - BEFORE_ATTEMPT
+    with closing(JournalReader(config.state.path / JOURNAL_FILE)) as reader:
+        pause = reader.paused()
+    return wire_of(job, pause, list(read_wire(config.state.path, since)))
 
 
 def _secrets(config: Config, environ: Mapping[str, str]) -> list[str]:

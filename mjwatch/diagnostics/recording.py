@@ -107,8 +107,10 @@ class WireRecording:
             self._add(kind, f"op {opcode}", None if opcode in _WITH_TOKEN else _bounded(data))
 
     def http(self, exchange: HttpExchange) -> None:
-        """Record an exchange: the ``tap`` of a DiscordREST."""
-        body = exchange.body
+        """Record an exchange that was answered: the ``tap`` of a DiscordREST."""
+        if exchange.status is None:
+            return
+        body = exchange.body()
         if is_object(body) and "application_commands" in body:
             body = {**body, "application_commands": self._commands(body)}
         data = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.discord.allowed_hosts import host_of, picture_may_come_from
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 LARGEST_PICTURE = 64 * 1024 * 1024
 """Bytes of a download."""
 
+LONGEST_BEGINNING = 16
+"""Bytes at the start of a download that are reported; they say what kind of file it is."""
+
 UPLOAD_HOSTS = ("discord-attachments-uploads-prd.storage.googleapis.com",)
 """The hosts of Discord's upload slots (recorded by peers 2023 to 2026)."""
 
@@ -35,6 +38,24 @@ LARGEST_IMAGE = 10 * 1024 * 1024
 
 UPLOAD_DEADLINE = 300.0
 """Seconds for the largest image over a line of 300 kbit/s."""
+
+
+@dataclass(slots=True)
+class Download:
+    """One download: how far it came, and why it failed.
+
+    ``status`` is that of the answer, None if none came; ``begins``: the first bytes; ``error``: "" if the
+    whole picture came.
+    """
+
+    url: str
+    status: int | None = None
+    begins: bytes = b""
+    error: str = ""
+
+
+def _no_tap(download: Download) -> None:
+    """Ignore the download."""
 
 
 class CDN:
@@ -49,8 +70,13 @@ class CDN:
         timeout: Timeout = (10.0, 30.0),
         max_bytes: int = LARGEST_PICTURE,
         deadline: float = 120.0,
+        tap: Callable[[Download], object] = _no_tap,
     ) -> None:
-        """``deadline`` is the seconds for a whole download, ``timeout`` those for its steps."""
+        """``deadline`` is the seconds for a whole download, ``timeout`` those for its steps.
+
+        ``tap`` is called after each download, by the thread of the call.
+        """
+        self._tap = tap
         self._hosts = tuple(hosts)
         self._max_bytes = max_bytes
         self._transport = Transport(proxy=proxy, user_agent=user_agent, timeout=timeout, deadline=deadline)
@@ -70,13 +96,25 @@ class CDN:
         host = host_of(url)
         if not picture_may_come_from(url, self._hosts):
             raise DownloadError(f"pictures are not downloaded from {host}", "see [discord] cdn_hosts")
+        download = Download(url)
+        try:
+            return self._fetch(download, size, host)
+        except DownloadError as error:
+            download.error = error.message
+            raise
+        finally:
+            self._tap(download)
+
+    def _fetch(self, download: Download, size: int | None, host: str) -> bytes:
         try:
             # A compressed body has no length that could be checked.
-            response = self._transport.send("GET", url, headers={"Accept-Encoding": "identity"})
+            response = self._transport.send("GET", download.url, headers={"Accept-Encoding": "identity"})
+            download.status = response.status_code
             with response:
                 _check_answer(response, host)
                 md5 = hashlib.md5(usedforsecurity=False)
                 data = self._transport.read_body(response, limit=self._max_bytes, on_piece=md5.update)
+            download.begins = data[:LONGEST_BEGINNING]
         except DownloadError:
             raise
         except WireError as error:

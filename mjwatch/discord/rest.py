@@ -39,17 +39,23 @@ LARGEST_VERDICT = 256 * 1024
 class HttpExchange:
     """One request and its answer, without the login.
 
-    ``path`` is that below the API's address, without the query. ``sent`` and ``body`` are JSON; ``body`` is
-    None if the answer is empty or something else.
+    ``path`` is that below the API's address, without the query. ``sent`` is JSON, and so is what ``body``
+    returns: None if the answer is empty or something else. ``status`` is None if no usable answer came;
+    ``took``: the seconds until the answer, or until that was clear.
     """
 
     method: str
     path: str
     sent: object
-    status: int
+    status: int | None
     headers: Mapping[str, str]
-    body: object
+    body: Callable[[], object]
     is_empty: bool
+    took: float = 0.0
+
+
+def _no_tap(exchange: HttpExchange) -> None:
+    """Ignore what is sent and answered."""
 
 
 URLS_AT_ONCE = 50
@@ -74,11 +80,11 @@ class DiscordREST:
         allow_hosts: Collection[str] = (),
         tap: Callable[[HttpExchange], object] | None = None,
     ) -> None:
-        """``api_url`` includes the version; ``tap`` is called with each request that was answered.
+        """``api_url`` includes the version; ``tap`` is called with each request that may have left.
 
         Raise ConfigError if the token may not be sent there.
         """
-        self._tap = tap
+        self._tap = tap or _no_tap
         self._api_url = api_url.rstrip("/")
         if not token_may_go_to(self._api_url, allow_hosts):
             raise ConfigError(
@@ -136,15 +142,10 @@ class DiscordREST:
         raised for a 5xx and for any answer that makes no sense. AnsweredNoError means that it was not
         executed.
         """
-        response = self._transport.send("POST", f"{self._api_url}/interactions", json=dict(payload))
-        self._note_time(response)
+        response, data = self._exchange("POST", "/interactions", LARGEST_VERDICT, json=dict(payload))
         status = response.status_code
         if status == 204:
-            self._transport.release(response)
-            self._report("POST", "/interactions", payload, response, b"")
             return
-        data = self._transport.read_body(response, limit=LARGEST_VERDICT)
-        self._report("POST", "/interactions", payload, response, data)
         body = self._without_token(data)
         refusal = read_answer(status, response.headers, body)
         if refusal is None or status < 200 or 300 <= status < 400 or status == 408 or status >= 500:
@@ -210,10 +211,7 @@ class DiscordREST:
 
     def _read(self, method: str, route: str, limit: int = LARGEST_ANSWER, **options: Any) -> object:
         """Return the decoded answer, of ``limit`` bytes at most, of a call that may be repeated."""
-        response = self._transport.send(method, self._api_url + route, **options)
-        self._note_time(response)
-        data = self._transport.read_body(response, limit=limit)
-        self._report(method, route, options.get("json"), response, data)
+        response, data = self._exchange(method, route, limit, **options)
         succeeded = 200 <= response.status_code < 300
         body = decoded(data) if succeeded else self._without_token(data)
         refusal = read_answer(response.status_code, response.headers, body)
@@ -221,17 +219,38 @@ class DiscordREST:
             raise AnsweredNoError(refusal)
         return body
 
-    def _report(self, method: str, path: str, sent: object, response: Response, data: bytes) -> None:
-        if self._tap is not None:
-            body = self._without_token(data)
-            self._tap(
-                HttpExchange(method, path, sent, response.status_code, response.headers, body, not data)
-            )
-
     def _note_time(self, response: Response) -> None:
         self.server_time = _date(response.headers.get("Date"))
         if self.server_time is not None:
             self.on_server_time(self.server_time)
+
+    def _exchange(self, method: str, route: str, limit: int, **options: Any) -> tuple[Response, bytes]:
+        """Send a request; return the answer and its body, of ``limit`` bytes at most, and report both."""
+        sent, data, began = options.get("json"), b"", time.monotonic()
+        try:
+            response = self._transport.send(method, self._api_url + route, **options)
+            self._note_time(response)
+            if response.status_code == 204:
+                self._transport.release(response)
+            else:
+                data = self._transport.read_body(response, limit=limit)
+        except UnansweredError:
+            took = time.monotonic() - began
+            self._tap(HttpExchange(method, route, sent, None, {}, lambda: None, is_empty=True, took=took))
+            raise
+        self._tap(
+            HttpExchange(
+                method,
+                route,
+                sent,
+                response.status_code,
+                response.headers,
+                lambda: self._without_token(data),
+                is_empty=not data,
+                took=time.monotonic() - began,
+            )
+        )
+        return response, data
 
     def _without_token(self, data: bytes) -> object:
         """Return the JSON of a refusal. Its parts are shown, and a server may repeat what it was sent."""

@@ -40,6 +40,11 @@ IMPORT, BY_HAND = "import", "by_hand"
 FETCHED_AT_ONCE = 6
 """Imported pictures that are fetched at the same time: a result that somebody waits for waits for no more."""
 
+NOTHING_SHOWN = (
+    "Discord shows no newer message, but there is one: it was deleted, or the account may not read it"
+)
+"""Why an import ends early. Without the right to read the history, Discord answers with an empty page."""
+
 SETTLING_TIME = 2.0
 """Seconds after a picture that was made by hand, in which the bot ends its work on the message."""
 
@@ -127,12 +132,19 @@ class ChannelImport:
 
     def begin(self, since: str, until: str | None) -> Outcome:
         """Begin to import these messages, or go on if that was begun before and has not ended."""
+        if not self.is_enabled:
+            message = "another command works without the service, and reads no history"
+            return Outcome(None, False, f"{message}; import again when it has ended")
         begun = self._import
         if begun is not None and begun.is_active and (begun.since, begun.until) != (since, until):
             message = "another import is running; stop that first, with Ctrl-C where it shows its progress"
             return Outcome(None, False, f"{message} or `mjwatch import --stop`")
         goes_on = begun is not None and (begun.since, begun.until) == (since, until) and not begun.is_complete
-        reading = replace(begun, is_active=True) if begun and goes_on else Reading(since, until, after=since)
+        reading = (
+            replace(begun, is_active=True, trouble=None)
+            if begun and goes_on
+            else Reading(since, until, after=since)
+        )
         self._journal.remember({IMPORT: asdict(reading)})
         self._import = reading
         log.info("import of the channel's history %s", "continues" if goes_on else "begins")
@@ -253,7 +265,10 @@ class ChannelImport:
             for message in known:
                 page.take(self._channel.tracker.read(message, jobs), jobs)
             if event.purpose == IMPORT:
-                self._commit(IMPORT, _advanced(reading, page, known, ended=ended), page)
+                advanced = _advanced(reading, page, known, ended=ended)
+                if not event.messages and int(reading.after) < self._last_id(reading):
+                    advanced = replace(advanced, is_complete=False, trouble=NOTHING_SHOWN)
+                self._commit(IMPORT, advanced, page)
             else:
                 self._scanned(reading, page, known, ended=ended)
         self._awaited, self._failed_tries = None, 0
@@ -281,9 +296,14 @@ class ChannelImport:
 
         Those that the gateway has not shown yet are not judged: it may still tell whose they are.
         """
-        bounds = [int(bound) for bound in (reading.until, self._channel.tracker.newest) if bound is not None]
-        known = [message for message in event.messages if int(message["id"]) <= min(bounds, default=0)]
+        last = self._last_id(reading)
+        known = [message for message in event.messages if int(message["id"]) <= last]
         return known, event.complete or len(known) < len(event.messages)
+
+    def _last_id(self, reading: Reading) -> int:
+        """Return the id up to which messages are read."""
+        bounds = (reading.until, self._channel.tracker.newest)
+        return min((int(bound) for bound in bounds if bound is not None), default=0)
 
     def _commit(self, purpose: str, reading: Reading, page: _Page) -> None:
         with_keys = [(job, duplicate_key(job)) for job in page.jobs]

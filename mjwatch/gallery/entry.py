@@ -42,8 +42,8 @@ def entry_of(
 
     That is so if the manifest is no job's, and for an /info that no file asked for.
     ``stamp`` changes when the manifest does. ``is_favourite``: a file in the folder says so, as a label can.
-    Anybody who shares the folder may have edited the manifest, so
-    nothing in it is trusted: a value that does not have the right shape is left out.
+    Anybody who shares the folder may have edited the manifest, so nothing in it is trusted: a value that does
+    not have the right shape is left out.
     """
     job, state = manifest.get("job"), manifest.get("state")
     if not isinstance(job, str) or not _ID.fullmatch(job) or not isinstance(state, str):
@@ -52,7 +52,8 @@ def entry_of(
     submitted, echoed = _text(prompt.get("submitted")) or "", _text(prompt.get("echoed"))
     parameters = _parameters(manifest, echoed or submitted)
     times = dict(_table(manifest.get("times")))
-    if _text(source.get("kind")) in _IMPORTED:
+    kind = _text(source.get("kind"))
+    if kind in _IMPORTED:
         times.pop("published", None)  # its place is where it was made
     command, label = _text(manifest.get("command")), _text(manifest.get("label"))
     entry = {
@@ -62,6 +63,7 @@ def entry_of(
         "state": state,
         "prompt": submitted or echoed or "",
         "echoed": echoed if submitted and echoed != submitted else None,
+        "is_partial": (kind == "folder" and bool(submitted) and echoed is None) or None,
         "command": None if command == "imagine" else command,
         "action": _text(manifest.get("action")),
         "parent": _text(manifest.get("parent")),

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 _IMAGE_DESCRIPTION = 0x010E
 """The tag of Exif for a description (Exif 2.32, 4.6.4)."""
 
-_DESCRIPTION = re.compile(r"<dc:description>.*?<rdf:li[^>]*>(.*?)</rdf:li>", re.DOTALL)
-_JOB = re.compile(r"\s*,?\s*Job ID:\s*([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.IGNORECASE)
+LONGEST_PROMPT = 64 * 1024
+"""Characters of a prompt at most; a longer text is none, as in a prompt file."""
+
+_JOB = re.compile(r"Job ID:\s*([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.IGNORECASE)
 _GUID = re.compile(r"DigitalImageGUID\W{1,3}([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.IGNORECASE)
 
 
@@ -36,8 +38,7 @@ def read_embedded(data: bytes) -> EmbeddedFacts:
             texts, xmp, exif = _texts(picture), _xmp(picture), _exif(picture)
     except PictureError:
         return EmbeddedFacts()
-    described = _DESCRIPTION.search(xmp)
-    candidates = [*texts, html.unescape(described[1]) if described else "", exif]
+    candidates = [*texts, html.unescape(_described(xmp)), exif]
     prompt = next((text for text in map(_prompt_in, candidates) if text), None)
     jobs = [match[1].lower() for text in (*texts, exif) if (match := _JOB.search(text))]
     jobs += [match[1].lower() for match in _GUID.finditer(xmp)]
@@ -67,6 +68,15 @@ def _xmp(picture: Image.Image) -> str:
     return ""
 
 
+def _described(xmp: str) -> str:
+    """Return the first text of ``dc:description``, in time linear in the length; "" if there is none."""
+    description = xmp.partition("<dc:description>")[2].partition("</dc:description>")[0]
+    return description.partition("<rdf:li")[2].partition(">")[2].partition("</rdf:li>")[0]
+
+
 def _prompt_in(text: str) -> str:
     """Return the prompt in a text: what stands before the job's id, and before the line of the model."""
-    return _JOB.split(text, maxsplit=1)[0].partition("\nModel: ")[0].strip()
+    found = _JOB.search(text)
+    before = text[: found.start()].rstrip().removesuffix(",") if found else text
+    prompt = before.partition("\nModel: ")[0].strip()
+    return prompt if len(prompt) <= LONGEST_PROMPT else ""

@@ -222,7 +222,8 @@ def read_manifest(text: str) -> PromptRequest:
     """Return what a manifest asks for; its ``action``, if it has one, is done to its own ``job``.
 
     Only ``job``, ``prompt.submitted``, ``parameters``, ``command`` and ``action`` are used: everything else
-    in it may be forged, paths above all. Raises PromptFileError.
+    in it may be forged, paths above all; but a picture's name holds only the beginning of a prompt, and that
+    is refused. Raises PromptFileError.
     """
     manifest = _json_object(text)
     if manifest.get("schema") != MANIFEST_SCHEMA:
@@ -251,6 +252,11 @@ def _same_prompt(manifest: dict[str, Any]) -> PromptRequest:
         raise PromptFileError(
             "the manifest has no prompt.submitted or no command", "copy it from the outbox again, unchanged"
         )
+    if _is_partial(manifest):
+        raise PromptFileError(
+            "the manifest of a picture from a folder has only the beginning of the prompt",
+            "write the whole prompt into a .txt file",
+        )
     commands = file_commands()
     if command not in commands:
         raise PromptFileError(
@@ -265,6 +271,13 @@ def _same_prompt(manifest: dict[str, Any]) -> PromptRequest:
     parameters = manifest.get("parameters")
     read = read_parameters(parameters) if isinstance(parameters, dict) else {}
     return PromptRequest("", text, command=command, parameters=read, finished=True)
+
+
+def _is_partial(manifest: dict[str, Any]) -> bool:
+    """Return whether the prompt was read from the name of an imported picture."""
+    source, prompt = manifest.get("source"), manifest.get("prompt")
+    is_from_folder = isinstance(source, dict) and source.get("kind") == "folder"
+    return is_from_folder and isinstance(prompt, dict) and prompt.get("echoed") is None
 
 
 def _json_object(text: str) -> dict[str, Any]:

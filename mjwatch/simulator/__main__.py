@@ -49,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         help="a JSON list of faults, which are armed at the start or `after` some seconds",
     )
+    add("--replay", type=Path, help="a bundle (or its wire.json): answer as Discord and Midjourney did then")
     add("--seed", type=int, help="makes random job lengths and orders reproducible")
     add(
         "--fast-hours", type=float, help="remaining fast hours of the account (default: those of a new month)"

@@ -28,11 +28,13 @@ from mjwatch.simulator.messages.profiles import CurrentProfile, profile_for
 from mjwatch.simulator.midjourney.bot import MidjourneyBot
 from mjwatch.simulator.midjourney.job import BotContext
 from mjwatch.simulator.recorder import Recorder, leak_watch
+from mjwatch.simulator.replay.player import Player
 from mjwatch.simulator.world import SnowflakeGenerator
 
 if TYPE_CHECKING:
     from mjwatch.simulator.control import Scenario
     from mjwatch.simulator.options import SimulatorOptions
+    from mjwatch.simulator.replay.script import Script
 
 
 class AppPart(Protocol):
@@ -48,7 +50,8 @@ BODY_MAX = 32 * 1024 * 1024
 class SimulatedDiscord:
     """All parts of the simulator, connected with each other."""
 
-    def __init__(self, options: SimulatorOptions) -> None:
+    def __init__(self, options: SimulatorOptions, script: Script | None = None) -> None:
+        """``script`` is played in place of the simulated bot."""
         profile = profile_for(options)
         current = CurrentProfile(profile)
         snowflakes = SnowflakeGenerator()
@@ -58,11 +61,13 @@ class SimulatedDiscord:
             ImageStore(),
             Signer(lambda: current.for_text().url_lifetime),
         )
-        index = RegisteredCommands(snowflakes, lambda: current.for_text().known_command_ids)
+        index = RegisteredCommands(snowflakes, lambda: current.for_text().known_command_ids, profile.name)
         self._handshake = Handshake(
             self.sessions, self.faults, self.recorder, options.heartbeat_interval, current
         )
-        uploads = UploadEndpoints(self._pictures, self._signer, snowflakes, self.faults, self.recorder)
+        uploads = UploadEndpoints(
+            self._pictures, self._signer, snowflakes, self.faults, self.recorder, current
+        )
         context = BotContext(
             profile=profile,
             current=current,
@@ -81,8 +86,26 @@ class SimulatedDiscord:
             index, self._history, self._signer, self.faults, current, read_history=options.read_history
         )
         self._profile = current
+        self._player = None
+        if script is not None:
+            self._player = Player(
+                script,
+                self.sessions,
+                self._history,
+                self._signer,
+                self._pictures,
+                snowflakes,
+                self.recorder,
+            )
         self._control = Control(
-            self.recorder, self.faults, self.sessions, index, self._bot, self._history, current
+            self.recorder,
+            self.faults,
+            self.sessions,
+            index,
+            self._bot,
+            self._history,
+            current,
+            self._player,
         )
         self._parts: list[AppPart] = [
             self._rest,
@@ -124,6 +147,7 @@ class SimulatedDiscord:
                 content_types(self._profile),
                 discord_errors,
                 rest_faults(self.faults),
+                *([self._player.middleware()] if self._player else []),
             ],
             client_max_size=BODY_MAX,
         )
@@ -132,6 +156,8 @@ class SimulatedDiscord:
         # Clients put a slash between the address that READY names and their query.
         for path in ("/", "/resume", "/resume/"):
             app.router.add_get(path, self._gateway)
+        if self._player is not None:
+            app.on_startup.append(self._begin_replay)
         app.on_shutdown.append(self._shut_down)
         return app
 
@@ -154,7 +180,13 @@ class SimulatedDiscord:
         await connection.serve()
         return socket
 
+    async def _begin_replay(self, _app: web.Application) -> None:
+        if self._player is not None:
+            self._player.start()
+
     async def _shut_down(self, _app: web.Application) -> None:
+        if self._player is not None:
+            await self._player.close()
         for link in self.sessions.links():
             link.cut()
         await self._bot.close()

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from mjwatch.simulator.http.history import History
     from mjwatch.simulator.midjourney.bot import MidjourneyBot
     from mjwatch.simulator.recorder import Recorder
+    from mjwatch.simulator.replay.player import Player
     from mjwatch.simulator.world import Json
 
 
@@ -53,7 +54,9 @@ class Control:
         bot: MidjourneyBot,
         history: History,
         profile: CurrentProfile,
+        player: Player | None = None,
     ) -> None:
+        self._player = player
         self._profile = profile
         self._recorder = recorder
         self._faults = faults
@@ -89,7 +92,8 @@ class Control:
     async def state(self, request: web.Request) -> web.Response:
         """Answer with everything that was posted and executed, and with counts."""
         _check_caller(request)
-        return json_answer({**self._recorder.body(), "account": self._bot.account.settings()})
+        replay = {} if self._player is None else {"replay": self._player.body()}
+        return json_answer({**self._recorder.body(), "account": self._bot.account.settings(), **replay})
 
     async def show_faults(self, request: web.Request) -> web.Response:
         """Answer with every fault and its description, and with the armed faults."""

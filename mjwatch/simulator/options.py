@@ -53,6 +53,8 @@ class SimulatorOptions:
     """Seconds until a signed CDN address expires."""
     scenario: Path | None = None
     """A JSON file with a list of faults to arm at the start, or `after` some seconds."""
+    replay: Path | None = None
+    """A bundle whose recording is played in place of the simulated bot."""
     read_history: bool = True
     """False: the user lacks READ_MESSAGE_HISTORY, so message lists are empty."""
 
@@ -101,6 +103,15 @@ def make_workspace(folder: Path, host: str) -> None:
     text = _CONFIG.format(host=host, application_id=BOT_ID)
     if configured_port(folder) != urlsplit(f"//{host}").port:
         (folder / "config.toml").write_text(text, encoding="utf-8")
+
+
+REPLAYED_FILE = "replayed.ready.txt"
+
+
+def put_prompt(folder: Path, text: str) -> None:
+    """Put a prompt file into the inbox of a workspace in which nothing has run yet."""
+    if not any((folder / "state").iterdir()):
+        (folder / "inbox" / REPLAYED_FILE).write_text(text, encoding="utf-8")
 
 
 def configured_port(folder: Path) -> int | None:

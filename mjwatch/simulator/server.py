@@ -12,7 +12,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from mjwatch.simulator.faults.registry import FaultError
-from mjwatch.simulator.options import configured_port, make_workspace
+from mjwatch.simulator.options import configured_port, make_workspace, put_prompt
+from mjwatch.simulator.replay.script import ReplayError, read_script
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -30,7 +31,7 @@ def run_simulator(options: SimulatorOptions) -> int:
         return 1
     try:
         asyncio.run(_run(options))
-    except (OSError, FaultError) as error:
+    except (OSError, FaultError, ReplayError) as error:
         print(f"the simulator can't start: {error}", file=sys.stderr)  # noqa: T201
         return 1
     return 0
@@ -38,7 +39,10 @@ def run_simulator(options: SimulatorOptions) -> int:
 
 @contextlib.asynccontextmanager
 async def serving(options: SimulatorOptions) -> AsyncIterator[str]:
-    """Run the simulator within this event loop and give its `address:port`. Raise OSError or FaultError."""
+    """Run the simulator within this event loop and give its `address:port`.
+
+    Raise OSError, FaultError or ReplayError.
+    """
     # aiohttp is an optional dependency, so modules that import it are imported only here.
     from aiohttp import web
 
@@ -46,15 +50,20 @@ async def serving(options: SimulatorOptions) -> AsyncIterator[str]:
     from mjwatch.simulator.control import read_scenario
 
     scenario = read_scenario(options.scenario) if options.scenario is not None else None
+    script = read_script(options.replay) if options.replay is not None else None
     listener = _listener(options)
     address, port = listener.getsockname()[:2]
     host = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-    discord = SimulatedDiscord(options)
+    discord = SimulatedDiscord(options, script)
     discord.listens_on(host)
     runner = web.AppRunner(discord.web_application(), access_log=None, shutdown_timeout=1.0)
     try:
         if options.workspace is not None:
             make_workspace(options.workspace, host)
+            if script is not None and script.prompt_file is not None:
+                put_prompt(options.workspace, script.prompt_file)
+        if script is not None:
+            print(f"replaying {script}", file=sys.stderr)  # noqa: T201
         await runner.setup()
         if scenario is not None:
             discord.play(scenario)

@@ -7,6 +7,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import chain, count
 from typing import TYPE_CHECKING
 
 from mjwatch import events as ev
@@ -20,7 +21,7 @@ from mjwatch.errors import (
     WireError,
 )
 from mjwatch.filesystem.files import read_file
-from mjwatch.filesystem.safe_names import safe_file_name
+from mjwatch.filesystem.safe_names import MAX_BYTES, safe_file_name, safe_name
 from mjwatch.jobs.imported import STAGED
 from mjwatch.midjourney.parsing.message_view import MessageView
 from mjwatch.midjourney.parsing.picture_names import read_picture_name
@@ -147,10 +148,8 @@ class Collector:
 
     def _unchanged(self, job: Job, result: Result, fetched: list[bytes]) -> list[PictureFile]:
         if job.source is not None and job.source.kind is SourceKind.FOLDER:
-            return [
-                _as_it_is(p, data, n)
-                for n, (p, data) in enumerate(zip(result.pictures, fetched, strict=True), 1)
-            ]
+            numbered = enumerate(zip(result.pictures, fetched, strict=True), 1)
+            return _with_own_names([_as_it_is(p, data, n) for n, (p, data) in numbered])
         stem, provenance = stem_of(job), self._provenance(job, result)
         is_named_by_action = job.prompt.action is not None and result.kind is not ResultKind.GRID
         name = f"{stem}_{(job.prompt.action or '').replace(' ', '_')}" if is_named_by_action else stem
@@ -295,12 +294,34 @@ def _picture(stem: str, data: bytes, index: int) -> PictureFile:
 def _as_it_is(picture: RemotePicture, data: bytes, number: int) -> PictureFile:
     """Return a picture that lay in a folder, byte for byte and with its own name."""
     known = read_picture_name(picture.filename)
-    name = safe_file_name(picture.filename)
+    name = _own_name(picture.filename, known.job_uuid)
     stem, _, suffix = name.rpartition(".")
     index = 0 if known.is_grid else known.number or number
     if suffix.lower() in _VIDEO_SUFFIXES:
         return PictureFile(name, data, index, 0, 0, suffix.lower())
     return replace(_picture(stem, data, index), name=name)
+
+
+def _own_name(filename: str, job_uuid: str | None) -> str:
+    """Return a picture's name, safe everywhere; a long one loses words, not the uuid and the number."""
+    stem, _, suffix = filename.rpartition(".")
+    at = stem.lower().rfind(job_uuid) if job_uuid else 0
+    if at <= 0:
+        return safe_file_name(filename)
+    end = safe_name(stem[at:])
+    return safe_file_name(f"{safe_name(stem[:at], MAX_BYTES - len(end.encode()))}{end}.{suffix}")
+
+
+def _with_own_names(pictures: list[PictureFile]) -> list[PictureFile]:
+    """Return the pictures with names that differ on every system: safe names may be the same."""
+    names: set[str] = set()
+    for at, picture in enumerate(pictures):
+        stem, _, suffix = picture.name.rpartition(".")
+        tries = (f"{stem}-{n}.{suffix}" for n in count(2))
+        name = next(name for name in chain([picture.name], tries) if name.casefold() not in names)
+        names.add(name.casefold())
+        pictures[at] = replace(picture, name=name)
+    return pictures
 
 
 def _unchanged_file(

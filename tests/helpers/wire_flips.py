@@ -93,3 +93,11 @@ FLIPS = (
     _wire(43, refreshes_urls=False),
 )
 """Every expectation has a flip, also where it holds "as far as anybody knows"."""
+
+UNDECIDED = (
+    _job(0, format="png"),
+    _job(0, website="none"),
+    _wire(0, upload_refuses_login=False),
+    _wire(0, modal_first=True),
+)
+"""Other worlds, for what no expectation is about: forms that occur, and what nobody knows."""

@@ -17,6 +17,7 @@ _OUTSIDE_PATH = {
 """Programs that only other programs start, so they are not in PATH."""
 
 _PACKAGES = {
+    "node": "nodejs",
     "sftp": "openssh-client",
     "sftp-server": "openssh-sftp-server",
     "unshare": "util-linux",

@@ -1,5 +1,7 @@
 """mjwatch keeps its promises in a world that contradicts each of its numbered expectations.
 
+Also where no expectation says how it is: forms of results, and the order of a modal's events.
+
 Seen to catch: a result taken for a stranger's because its preview had another uuid.
 """
 
@@ -7,15 +9,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.helpers.wire_flips import FLIPS
+from tests.helpers.wire_flips import FLIPS, UNDECIDED
 from tests.scenarios.fault_runs import SHORT_TIMEOUTS_MODULE
 from tests.scenarios.stage import open_stage, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-EVERYWHERE = [flip for flip in FLIPS if not flip.by_prompt]
-BY_PROMPT = [flip for flip in FLIPS if flip.by_prompt]
+ALL = (*FLIPS, *UNDECIDED)
+EVERYWHERE = [flip for flip in ALL if not flip.by_prompt]
+BY_PROMPT = [flip for flip in ALL if flip.by_prompt]
+VIDEO = "https://pics.example/a.png a harbour at dawn --video 1"
+ZOOM = 'prompt = "a harbour in the fog"\nthen = ["zoom 1.3"]\n'
 NOT_DONE = {"22-progress_edits=False": "failed"}
 """mjwatch can't tell this world from another: a stopped job, beside one that the owner typed by hand."""
 
@@ -37,10 +42,17 @@ def test_every_job_is_done_once_in_every_other_world(tmp_path: Path) -> None:
         stage.arm_fault(fault="wire", accepts_subscription=True)
         for name, prompt in prompts.items():
             stage.drop(f"{name}.txt", prompt + "\n")
-        wait_until(lambda: len(stage.manifests()) == len(prompts), "a folder for each prompt")
+        stage.drop("video.txt", VIDEO + "\n")
+        stage.drop("zoom.toml", ZOOM)
+        wait_until(lambda: len(stage.manifests()) == len(prompts) + 4, "a folder for each job")
         ended = {manifest["prompt"]["submitted"]: manifest["state"] for manifest in stage.manifests()}
+        assert {"video.txt": "done", "zoom.toml": "done"}.items() <= {
+            manifest["source"]["path"]: manifest["state"] for manifest in stage.manifests()
+        }.items()
+        (video,) = [manifest for manifest in stage.manifests() if manifest["source"]["path"] == "video.txt"]
+        assert "video_virtual_upscale" in video["buttons"][0]["custom_id"]
         others = {name: ended[prompt] for name, prompt in prompts.items() if ended[prompt] != "done"}
         assert others == NOT_DONE, stage.log[-4000:]
         stage.check_simulator_record()
-        assert len(stage.simulator_state()["renderings"]) == len(prompts)
+        assert len(stage.simulator_state()["renderings"]) == len(prompts) + 4
         assert stage.leftovers() == []

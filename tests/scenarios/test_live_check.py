@@ -59,6 +59,17 @@ def simulators() -> Iterator[ManySimulators]:
         yield found
 
 
+ONE_FORM = {"fault": "wire", "format": "webp", "website": "link"}
+"""Else the profile 2026 has several forms of results."""
+
+
+def started(simulators: ManySimulators, folder: Path, profile: str = "2026") -> str:
+    address = simulators.start(folder, profile=profile)
+    if profile == "2026":
+        arm(address, [ONE_FORM])
+    return address
+
+
 def arm(address: str, faults: Sequence[dict[str, Any]]) -> None:
     request = urllib.request.Request(
         f"http://{address}/_sim/faults",
@@ -112,7 +123,7 @@ def test_a_person_who_says_no_has_sent_nothing(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    address = simulators.start(tmp_path)
+    address = started(simulators, tmp_path)
     on_the_terminal(tmp_path, "n\n", monkeypatch)
     out = capsys.readouterr().out
     assert "terms of Discord" in out
@@ -127,7 +138,7 @@ def test_the_report_is_shown_and_saved_if_the_person_wants_it(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    address = simulators.start(tmp_path)
+    address = started(simulators, tmp_path)
     arm(address, [{"fault": "wire", "guild_on_ephemeral": True}])
     on_the_terminal(tmp_path, "y\nn\ny\n", monkeypatch, show=True)
     out, saved = capsys.readouterr().out, (tmp_path / "report.md").read_text()
@@ -144,7 +155,7 @@ def test_the_report_is_shown_and_saved_if_the_person_wants_it(
 def test_no_other_mjwatch_may_run_beside_the_check(
     simulators: ManySimulators, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    address = simulators.start(tmp_path)
+    address = started(simulators, tmp_path)
     with daemon_lock(tmp_path / "state"), pytest.raises(DaemonError, match="already works"):
         on_the_terminal(tmp_path, "y\ny\ny\n", monkeypatch)
     assert state(address)["identifies"] == 0
@@ -156,7 +167,7 @@ def test_a_pause_and_waiting_jobs_forbid_to_send(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    address = simulators.start(tmp_path)
+    address = started(simulators, tmp_path)
     with closing(Journal(tmp_path / "state" / "journal.sqlite3")) as journal:
         journal.remember({"paused": {"reason": "a captcha", "kind": "account"}})
     on_the_terminal(tmp_path, "y\nn\n", monkeypatch)
@@ -189,7 +200,7 @@ def test_what_is_addressed_to_a_person_ends_the_check(
     fault: dict[str, Any],
     text: str,
 ) -> None:
-    address = simulators.start(tmp_path)
+    address = started(simulators, tmp_path)
     arm(address, [fault])
     on_the_terminal(tmp_path, "y\nn\n", monkeypatch)
     out = capsys.readouterr().out
@@ -202,7 +213,7 @@ def test_what_is_addressed_to_a_person_ends_the_check(
 @pytest.mark.parametrize("fault", ["moderated", "interaction_failed", "refuse:Banned prompt"])
 def test_a_job_without_a_result_ends_the_wait(simulators: ManySimulators, tmp_path: Path, fault: str) -> None:
     """The picture of an earlier check, with the same prompt, is not taken for the new one."""
-    address = simulators.start(tmp_path)
+    address = started(simulators, tmp_path)
     checked(tmp_path, yes=True)
     arm(address, [{"fault": fault, "match": "paper boat"}])
     lines: list[str] = []
@@ -222,7 +233,7 @@ def test_numbers_and_flips_are_complete() -> None:
 def test_in_each_profile_the_check_sees_everything(
     simulators: ManySimulators, tmp_path: Path, profile: str
 ) -> None:
-    address = simulators.start(tmp_path, profile=profile)
+    address = started(simulators, tmp_path, profile=profile)
     entries = checked(tmp_path, yes=True)
     assert numbers(entries, Verdict.OTHERWISE) == OTHERWISE_IN[profile]
     assert numbers(entries, Verdict.NOT_SEEN) == {*SOMETIMES, *UNSEEN_IN[profile]}
@@ -232,7 +243,7 @@ def test_in_each_profile_the_check_sees_everything(
 
 
 def test_without_the_second_yes_nothing_is_rendered(simulators: ManySimulators, tmp_path: Path) -> None:
-    address = simulators.start(tmp_path)
+    address = started(simulators, tmp_path)
     entries = checked(tmp_path, yes=False)
     assert numbers(entries, Verdict.OTHERWISE) == set()
     record = state(address)
@@ -246,7 +257,7 @@ def test_each_contradiction_is_named_and_nothing_else(simulators: ManySimulators
     def run(number: int, faults: Sequence[dict[str, Any]], *, keeps_progress: bool) -> tuple[WireEntry, ...]:
         folder = tmp_path / str(number)
         with lock:
-            address = simulators.start(folder)
+            address = started(simulators, folder)
         arm(address, faults)
         return checked(folder, yes=True, keeps_progress=keeps_progress)
 

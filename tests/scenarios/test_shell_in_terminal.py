@@ -62,7 +62,7 @@ def percentages(terminal: Terminal, seen: dict[str, set[int]]) -> bool:
 def test_quickly_typed_prompts_are_queued_show_progress_and_continue_after_leaving_the_shell(
     tmp_path: Path,
 ) -> None:
-    with open_stage(tmp_path / "w", "--seconds-per-job", str(slowed(4))) as stage:
+    with open_stage(tmp_path / "w", "--seconds-per-job", str(slowed(4)), "--format", "webp") as stage:
         daemon = stage.start_ready()
         with shell(stage, 80, 24) as terminal:
             assert "a daemon works" in terminal.screen()[-1]

@@ -36,7 +36,7 @@ window.gallery = Object.freeze({
 /** Show what the address names after #: a job, one of its pictures as in #7k3f9a2m/2, or none. */
 function showAddressed() {
   const [id, number] = location.hash.slice(1).split("/");
-  const job = store.jobById.get(decodeURIComponent(id));
+  const job = store.jobById.get(id);
   if (!job || !number) closeViewer();
   if (job && job !== panel.job) openPanel(job);
   else if (!job && panel.dialog.open) closePanel();

@@ -126,7 +126,8 @@ function promptOf(job) {
     job.echoed && el("details", {}, el("summary", {}, "As Midjourney repeated it"), el("p", {}, withUnbrokenNames(job.echoed)));
   const words = el("p", {}, withUnbrokenNames(job.prompt));
   const unfold = job.prompt.length > LONG && showAllButton(words);
-  return el("div", { class: "prompt" }, words, copyButton("Copy the prompt", job.prompt), unfold, rewritten);
+  const beginning = job.is_partial && el("p", { class: "hint" }, "Only the beginning: it comes from a picture's name.");
+  return el("div", { class: "prompt" }, words, beginning, copyButton("Copy the prompt", job.prompt), unfold, rewritten);
 }
 
 /** Return a button that shows or hides the rest of a long text. */

@@ -20,6 +20,7 @@ function actionsOf(job) {
 
 /** Return whether the entry has all that the job was made from: pictures of the prompt file are not in it. */
 function canRunAgain(job) {
+  if (job.is_partial) return false; // the name of a picture holds only the beginning of its prompt
   const wasRefused = job.state === "rejected" || (job.error && !job.error.retry);
   if (wasRefused || !job.prompt) return false;
   if (job.action) return store.jobById.get(job.parent)?.prompt === job.prompt;
@@ -81,7 +82,7 @@ function pickBar() {
   const jobs = pickedJobs();
   if (!jobs.length) return null;
   const lines = jobs.slice(0, 3).map(([job, actions]) =>
-    el("li", {}, el("b", {}, actions.map(actionName).join(", ")), ` of ${shortened(job.prompt, 44) || titleOf(job)}`));
+    el("li", {}, el("b", {}, actions.map(actionName).join(", ")), " of ", withUnbrokenNames(shortened(job.prompt, 44) || titleOf(job))));
   if (jobs.length > lines.length) lines.push(el("li", {}, `and of ${numberOf(jobs.length - lines.length, "more job")}`));
   return el(
     "div",
@@ -150,7 +151,13 @@ function commandsOf(jobs) {
   }).join("\n");
 }
 
-const actCommand = (id, actions) => `mjwatch act ${id} ${actions.map((action) => (/\s/.test(action) ? `"${action}"` : action)).join(" ")}`;
+const actCommand = (id, actions) => `mjwatch act ${[id, ...actions].map(shellWord).join(" ")}`;
+
+/** Return a word of a command. Double quotes mean the same in every shell, but somebody else may have edited a manifest. */
+function shellWord(word) {
+  if (/^\w[\w.-]*$/.test(word)) return word;
+  return /^\w[\w .-]*$/.test(word) ? `"${word}"` : shellText(word);
+}
 
 function againCommand(job) {
   if (job.action) return actCommand(job.parent, [job.action]);
@@ -158,4 +165,5 @@ function againCommand(job) {
   return `mjwatch submit --force -- ${shellText(plainText(job.prompt))}`;
 }
 
-const shellText = (text) => `'${text.replaceAll("'", "'\\''")}'`;
+/** Return a text as one word of a shell. Control characters could end what a terminal takes as pasted. */
+const shellText = (text) => `'${text.replace(/\p{Cc}+/gu, " ").replaceAll("'", "'\\''")}'`;

@@ -124,7 +124,6 @@ _FOLLOW_UP = {
     "modal_asked": "the pressed button opens its modal, although remix mode is off",
     "modal_never": "a press that opens a modal: INTERACTION_SUCCESS, but no modal comes",
     "modal_late": "the modal comes late (key `seconds`, default 1)",
-    "modal_first": "the modal comes before INTERACTION_SUCCESS",
     "modal_expired": "the modal can no longer be submitted: 404 with code 10062",
     "button_gone": "POST /interactions: 50035, the message no longer has this button; not executed",
     "message_gone": "POST /interactions: 404 with code 10008, the message is gone; not executed",

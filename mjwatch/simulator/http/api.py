@@ -118,11 +118,13 @@ class RestApi:
             web.get(
                 f"{API}/applications/{{application_id}}/application-command-index", self.application_index
             ),
+            web.get(f"{API}/applications/{{application_id}}/commands", self.application_commands),
             web.get(f"{API}/guilds/{{guild_id}}", self.guild),
             web.get(f"{API}/guilds/{{guild_id}}/channels", self.guild_channels),
             web.get(f"{API}/guilds/{{guild_id}}/application-command-index", self.guild_index),
             web.get(f"{API}/channels/{{channel_id}}", self.channel),
             web.get(f"{API}/channels/{{channel_id}}/application-command-index", self.channel_index),
+            web.get(f"{API}/channels/{{channel_id}}/application-commands/search", self.search_commands),
             web.get(f"{API}/channels/{{channel_id}}/messages", self.messages),
             web.get(f"{API}/channels/{{channel_id}}/messages/{{message_id}}", self.message),
             web.post(f"{API}/attachments/refresh-urls", self.refresh_urls),
@@ -194,11 +196,17 @@ class RestApi:
         return self._index_answer(BOT_ID)
 
     async def application_index(self, request: web.Request) -> web.Response:
-        """Answer with the commands of one application."""
-        application_id = request.match_info["application_id"]
-        if application_id not in (BOT_ID, NIJI_ID):
-            raise errors.coded(404, 10002, "Unknown Application")
-        return self._index_answer(application_id)
+        """Answer with the index of one application."""
+        return self._index_answer(_application_of(request))
+
+    async def application_commands(self, request: web.Request) -> web.Response:
+        """Answer with the list of one application's commands, as seen for the person's account in 2026-05."""
+        return json_answer(self._index.commands_of(_application_of(request)))
+
+    async def search_commands(self, request: web.Request) -> web.Response:
+        """Answer with nothing: this older request finds no command since 2024 (seen in 2026-05, by DM)."""
+        channel_of(request)
+        return json_answer({"application_commands": []})
 
     async def command_index(self, _request: web.Request) -> web.Response:
         """Answer with the commands of the account's applications; users can install both."""
@@ -301,6 +309,13 @@ def channel_of(request: web.Request) -> SimulatedChannel:
     if channel is None or (account(request) != USER_ID and channel.guild_id is None):
         raise errors.unknown_channel()
     return channel
+
+
+def _application_of(request: web.Request) -> str:
+    application_id = request.match_info["application_id"]
+    if application_id not in (BOT_ID, NIJI_ID):
+        raise errors.coded(404, 10002, "Unknown Application")
+    return application_id
 
 
 def _check_guild(request: web.Request) -> None:

@@ -6,13 +6,16 @@ Ids and versions were recorded 2022-07 to 2026-07, except for some invented vers
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from mjwatch.discord.protocol import DISCORD_EPOCH_MS
 from mjwatch.simulator.world import BOT_ID, GUILD_ID, NIJI_ID, Json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mjwatch.simulator.options import ProfileName
     from mjwatch.simulator.world import Json, SnowflakeGenerator
 
 
@@ -118,6 +121,9 @@ NIJI_COMMANDS: dict[str, RegisteredCommand] = {
 """The commands of niji・journey, by name."""
 
 
+_IMAGINE_IN: dict[ProfileName, str] = {"2023": "1118961510123847772", "2024": "1237876415471554623"}
+"""The version of imagine in these years (recorded)."""
+
 _ALL_COMMANDS = (*COMMANDS.values(), *NIJI_COMMANDS.values())
 
 
@@ -125,11 +131,14 @@ class RegisteredCommands:
     """The registered commands; `bump` registers them again, which makes every known version stale."""
 
     def __init__(
-        self, snowflakes: SnowflakeGenerator, has_known_ids: Callable[[], bool] = lambda: True
+        self,
+        snowflakes: SnowflakeGenerator,
+        has_known_ids: Callable[[], bool] = lambda: True,
+        year: ProfileName = "2026",
     ) -> None:
         self._snowflakes = snowflakes
         self._has_known_ids = has_known_ids
-        self._versions = {command.id: command.version for command in _ALL_COMMANDS}
+        self._versions = _versions_of(year)
         self._index_version = snowflakes.next()
         self.in_guild: tuple[str, ...] = (BOT_ID,)
         """The guild's applications. niji is not among them at the start: its commands have the names of
@@ -165,6 +174,11 @@ class RegisteredCommands:
             "version": self._index_version,
         }
 
+    def commands_of(self, application_id: str) -> list[Json]:
+        """Return the commands of one application."""
+        commands: list[Json] = self.body(application_id)["application_commands"]
+        return commands
+
     def _shown(self, command: RegisteredCommand) -> Json:
         slash = command.type == SLASH
         return {
@@ -182,6 +196,24 @@ class RegisteredCommands:
             "global_popularity_rank": 1,
             "nsfw": False,
         }
+
+
+def _versions_of(year: ProfileName) -> dict[str, str]:
+    """Return the versions of a year, by command id: a later version is replaced by an invented earlier one.
+
+    The invented ones follow that of imagine, or the command's own id if the command is younger.
+    """
+    imagine = _IMAGINE_IN.get(year)
+    if imagine is None:
+        return {command.id: command.version for command in _ALL_COMMANDS}
+    next_year = datetime(int(year) + 1, 1, 1, tzinfo=UTC).timestamp() * 1000
+    end = (int(next_year) - DISCORD_EPOCH_MS) << 22
+    earlier = {
+        command.id: str(max(int(imagine), int(command.id)) + position)
+        for position, command in enumerate(_ALL_COMMANDS)
+    }
+    kept = {command.id: command.version for command in _ALL_COMMANDS if int(command.version) < end}
+    return {**earlier, **kept}
 
 
 def application_name(application_id: str) -> str:

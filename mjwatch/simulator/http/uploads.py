@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mjwatch.simulator.cdn.store import ImageStore, Signer
     from mjwatch.simulator.faults.registry import FaultRegistry
     from mjwatch.simulator.http.validation import SentFile
+    from mjwatch.simulator.messages.profiles import CurrentProfile
     from mjwatch.simulator.recorder import Recorder
     from mjwatch.simulator.world import Json, SnowflakeGenerator
 
@@ -50,7 +51,9 @@ class UploadEndpoints:
         snowflakes: SnowflakeGenerator,
         faults: FaultRegistry,
         recorder: Recorder,
+        profile: CurrentProfile,
     ) -> None:
+        self._profile = profile
         self._pictures = pictures
         self._signer = signer
         self._snowflakes = snowflakes
@@ -111,9 +114,10 @@ class UploadEndpoints:
         return f"/attachments/{channel_id}/{self._snowflakes.next()}/{name}"
 
     async def put(self, request: web.Request) -> web.Response:
-        """Store the bytes; the address is the only key, so a request with a login is refused."""
-        if "Authorization" in request.headers:
-            self._recorder.cdn_with_authorization += 1
+        """Store the bytes; the address is the only key, so a request with a login is refused (unknown)."""
+        has_login = "Authorization" in request.headers
+        self._recorder.cdn_with_authorization += has_login
+        if has_login and self._profile.for_text().upload_refuses_login:
             return web.Response(status=401, text=NO_LOGIN_HERE, content_type="application/xml")
         slot = self._slots.get(request.match_info["secret"])
         if slot is None:

@@ -74,7 +74,7 @@ class RenderPlan:
 
     def waiting(self) -> str:
         """Return the content of the start message."""
-        if self.motion == "high":
+        if self.motion == "high" and self.reply_to is not None:
             return "Animating..."
         return f"{self.lead}**{self.echo}** - <@{self.user_id}> (Waiting to start)"
 
@@ -102,7 +102,7 @@ def plan_for_prompt(
     niji = application_id == NIJI_ID
     meant = _with_defaults(prompt, profile, account, niji=niji)
     default = NIJI_DEFAULTS[profile.name] if niji else account.version or DEFAULTS[profile.name]
-    return RenderPlan(
+    plan = RenderPlan(
         prompt,
         echoed(rewritten(meant, profile)),
         mode_for(prompt, account),
@@ -110,6 +110,12 @@ def plan_for_prompt(
         version_of(meant, default),
         stealth=account.stealth,
     )
+    parameters = dict(split_parameters(prompt)[1])
+    if not (profile.videos and "video" in parameters and _STARTING_FRAME.match(prompt)):
+        return plan
+    # What its messages look like is not recorded: here the start is that of a grid, and the rest a video's.
+    motion: Motion = "high" if parameters.get("motion") == "high" else "low"
+    return replace(_moving(plan, motion, edge), lead="")
 
 
 def mode_for(prompt: str, account: SimulatedAccount) -> str:
@@ -123,6 +129,8 @@ def with_prompt(parent: RenderPlan, prompt: str, profile: Profile, edge: int) ->
     if prompt.strip() == parent.prompt:
         return parent
     meant = without_parameters(prompt, "zoom")
+    if not meant and profile.bare_zoom_keeps_prompt:
+        return parent
     width, height = grid_size(meant, edge)
     whole = len(parent.tiles) == len(GRID) or parent.upscaled
     return replace(
@@ -146,6 +154,8 @@ def _with_defaults(prompt: str, profile: Profile, account: SimulatedAccount, *, 
     return " ".join(part for part in added if part)
 
 
+_STARTING_FRAME = re.compile(r"\s*<?https?://")
+"""The picture that a video begins with: a link before the words."""
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _PAN = re.compile(r"pan_(left|right|up|down)")
 _UPSCALE = re.compile(r"upsample_(?:max|v\w+?_(?:2x|4x)(?:_(?:subtle|creative))?)")

@@ -12,10 +12,15 @@ from typing import TYPE_CHECKING, Literal
 from mjwatch.simulator.options import DELETE_ORDERS, PICTURE_FORMATS
 
 if TYPE_CHECKING:
+    from random import Random
+
     from mjwatch.simulator.options import DeleteOrder, PictureFormat, ProfileName, SimulatorOptions
     from mjwatch.simulator.world import Json
 
 DAY = 86_400.0
+
+Website = Literal["none", "plain", "link"]
+WEBSITES: tuple[Website, ...] = ("none", "plain", "link")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +29,7 @@ class Profile:
 
     name: ProfileName
     delete: DeleteOrder
-    format: PictureFormat
+    format: PictureFormat | Literal["mixed"]
     uuid_in_preview: bool
     """The preview is named `<uuid>_grid_0.webp`, else `grid_0.webp`."""
     reference_on_final: bool
@@ -33,8 +38,8 @@ class Profile:
     """Interaction responses carry `interaction_metadata` beside the older `interaction`."""
     response_type: int
     """Message type of the answer to a slash command: 0 at first, later 20."""
-    website: Literal["plain", "link"]
-    """How "Open on website" is written; it comes with webp pictures only."""
+    website: Website | Literal["mixed"]
+    """How "Open on website" is written above a webp picture; a png has no such text."""
     website_button: bool
     numbered_components: bool
     """Every component carries an `id`."""
@@ -45,6 +50,15 @@ class Profile:
     """Single pictures can be animated (since 2025)."""
     redo_on_used: bool
     """A used upscale button is called "Redo Upscale"."""
+
+    # Nobody knows these; other clients rely on either.
+
+    modal_first: bool = False
+    """INTERACTION_MODAL_CREATE comes before INTERACTION_SUCCESS."""
+    upload_refuses_login: bool = True
+    """The PUT of a file is answered by 401 if it has a login, else it is stored."""
+    bare_zoom_keeps_prompt: bool = True
+    """A Custom Zoom whose text is only `--zoom N` repeats the picture's prompt, else no words at all."""
 
     # What follows is alike in all years, as far as anybody knows; the fault `wire` changes it.
 
@@ -93,6 +107,12 @@ class Profile:
     known_command_ids: bool = True
     refreshes_urls: bool = True
 
+    def for_picture(self, rng: Random) -> Profile:
+        """Return the profile of one result, with a format and a form of the website's text."""
+        chosen_format = rng.choice(PICTURE_FORMATS) if self.format == "mixed" else self.format
+        website = rng.choice(WEBSITES) if self.website == "mixed" else self.website
+        return replace(self, format=chosen_format, website=website)
+
     def changed(self, changes: Json) -> Profile:
         """Return the profile with other values. Raise ValueError for an unknown key or value."""
         known = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "name"}
@@ -106,8 +126,8 @@ class Profile:
 
 _CHOICES: dict[str, tuple[str, ...]] = {
     "delete": DELETE_ORDERS,
-    "format": PICTURE_FORMATS,
-    "website": ("plain", "link"),
+    "format": (*PICTURE_FORMATS, "mixed"),
+    "website": (*WEBSITES, "mixed"),
 }
 
 
@@ -171,12 +191,12 @@ PROFILES: dict[ProfileName, Profile] = {
     "2026": Profile(
         name="2026",
         delete="after",
-        format="webp",
+        format="mixed",
         uuid_in_preview=True,
         reference_on_final=True,
         metadata=True,
         response_type=20,
-        website="link",
+        website="mixed",
         website_button=True,
         numbered_components=True,
         raw_for_style=True,

@@ -110,7 +110,8 @@ class ComponentPresses:
         parent = self._queue.plan_of(uuid_in(custom_id))
         if parent is None:
             return None
-        profile, edge, account = self._context.profile, self._context.grid, self._queue.account
+        profile = self._context.current.for_text(f"{parent.prompt} {interaction.text}")
+        edge, account = self._context.grid, self._queue.account
         meant = (
             parent
             if interaction.field_text is None
@@ -235,13 +236,13 @@ class Dialogs:
         executed: ExecutedInteraction,
         succeed: Callable[[], None],
     ) -> None:
-        """Open a form after INTERACTION_SUCCESS, as discord.py-self needs it."""
+        """Open a form after INTERACTION_SUCCESS, as discord.py-self needs it, or before it."""
         faults, text = self._context.faults, interaction.text
         executed.outcome = "modal"
         modal = self._modals.open(interaction, form)
         if faults.take("modal_expired", text):
             self._modals.close(modal)
-        overtakes = faults.take("modal_first", text) is not None
+        overtakes = self._context.current.for_text(text).modal_first
         if not overtakes:
             succeed()
         if late := faults.take("modal_late", text):

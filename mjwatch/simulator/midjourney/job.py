@@ -94,6 +94,7 @@ class RenderJob:
         with an ordinary message, without nonce and interaction (assumed: clients lose such jobs).
         """
         self._faults = JobFaults.taken(self.context.faults, f"{self.plan.prompt} {self.interaction.text}")
+        self.context = replace(self.context, profile=self.context.profile.for_picture(self.rng))
         self._attachments = JobAttachments(
             self.context, self.interaction.channel, self.plan, self.uuid, self._faults
         )
@@ -310,7 +311,7 @@ class JobAttachments:
     def kind(self) -> ImageKind:
         """The format of the result."""
         if self._plan.motion is None:
-            return self._context.profile.format
+            return "webp" if self._context.profile.format == "webp" else "png"
         return "gif" if self._faults.as_gif else "webp"
 
     async def render_ahead(self) -> None:
@@ -374,8 +375,8 @@ TEXT, GALLERY = 10, 12
 
 
 def website_link(profile: Profile, job_uuid: str, kind: str) -> str:
-    """Return the link to the website after a blank; only webp pictures have it."""
-    if kind != "webp":
+    """Return the link to the website, or its text, after a blank; only webp pictures have it."""
+    if kind != "webp" or profile.website == "none":
         return ""
     label = "(Open on website for full quality)"
     if profile.website == "plain":

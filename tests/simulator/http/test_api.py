@@ -38,6 +38,42 @@ def test_bots_find_the_addresses_that_their_libraries_need() -> None:
     play(scenario)
 
 
+def test_an_applications_commands_are_a_list_and_the_search_finds_none() -> None:
+    async def scenario() -> None:
+        async with simulated() as client:
+            status, commands = await client.call("GET", f"/api/v9/applications/{BOT_ID}/commands")
+            assert status == 200
+            assert await client.command("imagine") in commands
+            assert {command["application_id"] for command in commands} == {BOT_ID}
+            search = f"/api/v9/channels/{DM_CHANNEL_ID}/application-commands/search?type=1&query=imagine"
+            assert await client.call("GET", search) == (200, {"application_commands": []})
+
+    play(scenario)
+
+
+ENDS = {year: ((int(year) - 2014) * 31_557_600_000) << 22 for year in ("2023", "2024", "2026")}
+"""About the first snowflake after the year: Discord counts from 2015."""
+
+
+@pytest.mark.parametrize(
+    ("profile", "imagine"),
+    [("2023", "1118961510123847772"), ("2024", "1237876415471554623"), ("2026", "1237876415471554623")],
+)
+def test_each_year_has_the_versions_of_its_own_time(profile: str, imagine: str) -> None:
+    async def scenario() -> None:
+        async with simulated(profile=profile) as client:
+            assert (await client.command("imagine"))["version"] == imagine
+            _, commands = await client.call("GET", f"/api/v9/applications/{BOT_ID}/commands")
+            versions = {command["name"]: int(command["version"]) for command in commands}
+            assert len(set(versions.values())) == len(commands)
+            # These commands are younger than their year's versions, but they are there all the same.
+            ids = {command["name"]: int(command["id"]) for command in commands}
+            late = {name for name, version in versions.items() if version >= ENDS[profile]}
+            assert late <= {name for name, number in ids.items() if number >= ENDS[profile]}
+
+    play(scenario)
+
+
 @pytest.mark.parametrize(
     ("path", "status", "code"),
     [

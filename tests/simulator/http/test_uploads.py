@@ -64,6 +64,11 @@ def test_an_upload_with_a_login_is_refused_and_counted() -> None:
                 assert put.status == 403
             state = await client.state()
             assert (state["token_leaks"], state["uploads"]) == (1, 1)
+            await client.fault("wire", upload_refuses_login=False)
+            async with client.http.put(slot["upload_url"], data=TINY_PNG, headers=login) as put:
+                assert put.status == 200
+            state = await client.state()
+            assert (state["token_leaks"], state["cdn_with_authorization"], state["uploads"]) == (2, 2, 2)
 
     play(scenario)
 

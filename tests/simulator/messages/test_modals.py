@@ -246,6 +246,21 @@ def test_a_modal_is_forgotten_after_a_quarter_of_an_hour() -> None:
     assert modals.find("7") is None
 
 
+@pytest.mark.parametrize(("keeps", "words"), [(True, "a red cat"), (False, "")])
+def test_a_zoom_without_words_repeats_the_prompt_or_nothing(keeps: bool, words: str) -> None:
+    async def scenario() -> None:
+        async with simulated() as client, client.gateway() as gateway:
+            await gateway.identify()
+            single, job_uuid = await client.single(gateway)
+            await client.fault("wire", bare_zoom_keeps_prompt=keeps)
+            await client.press(gateway, single, f"MJ::CustomZoom::{job_uuid}")
+            modal = await gateway.modal()
+            await client.submit(gateway, modal, "--zoom 1.3")
+            assert (await gateway.final())["content"].startswith(f"**{words}** - Zoom Out by <@{USER_ID}>")
+
+    play(scenario)
+
+
 def test_a_modal_may_never_come() -> None:
     async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
@@ -262,14 +277,20 @@ def test_a_modal_may_never_come() -> None:
     play(scenario)
 
 
-@pytest.mark.parametrize(("fault", "last"), [("modal_first", "INTERACTION_SUCCESS"), ("modal_late", "")])
-def test_a_modal_may_come_early_or_late_or_unasked(fault: str, last: str) -> None:
+@pytest.mark.parametrize(
+    ("fault", "last"),
+    [
+        ({"name": "wire", "modal_first": True}, "INTERACTION_SUCCESS"),
+        ({"name": "modal_late", "seconds": 0.01}, ""),
+    ],
+)
+def test_a_modal_may_come_early_or_late_or_unasked(fault: dict[str, Any], last: str) -> None:
     async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
             grid, grid_uuid = await client.grid(gateway)
             await client.fault("modal_asked", match="reroll")
-            await client.fault(fault, seconds=0.01)
+            await client.fault(**fault)
             await client.press(gateway, grid, f"MJ::JOB::reroll::0::{grid_uuid}::SOLO")
             await gateway.modal()
             if last:

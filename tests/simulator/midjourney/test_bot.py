@@ -39,6 +39,7 @@ def test_each_years_messages(
     async def scenario() -> None:
         async with simulated(profile=profile) as client, client.gateway() as gateway:
             await gateway.identify()
+            await client.fault("wire", format=kind, website="link")
             told, dispatches = await _job(client, gateway, "a red cat")
             start, final = told["start"], told["final"]
             (executed,) = (await client.state())["interactions"]
@@ -70,6 +71,23 @@ def test_each_years_messages(
             kinds = [one["t"].removeprefix("MESSAGE_") for one in dispatches if "MESSAGE" in one["t"]]
             assert [one for one in kinds[1:] if one != "UPDATE"] == order
             assert executed["outcome"] == "done"
+
+    play(scenario)
+
+
+def test_results_of_2026_come_in_four_forms_and_each_can_be_chosen() -> None:
+    def form(final: Json) -> tuple[str, str]:
+        website = final["content"].partition(f"<@{USER_ID}>")[2].removesuffix(" (fast)").strip()
+        return final["attachments"][0]["content_type"].removeprefix("image/"), website[:1]
+
+    async def scenario() -> None:
+        async with simulated(seed=1) as client, client.gateway() as gateway:
+            await gateway.identify()
+            seen = {form((await client.grid(gateway))[0]) for _ in range(24)}
+            assert seen == {("png", ""), ("webp", ""), ("webp", "("), ("webp", "[")}
+            for kind, website, start in (("png", "link", ""), ("webp", "plain", "("), ("webp", "none", "")):
+                await client.fault("wire", format=kind, website=website)
+                assert form((await client.grid(gateway))[0]) == (kind, start)
 
     play(scenario)
 

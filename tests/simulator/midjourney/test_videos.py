@@ -44,6 +44,7 @@ def test_an_animation_is_four_videos_in_one_moving_picture(motion: str, start: s
     async def scenario() -> None:
         async with simulated(grid=256) as client, client.gateway() as gateway:
             await gateway.identify()
+            await client.fault("wire", website="link")
             single, _ = await _animated(client, gateway, motion)
             started = await gateway.event("MESSAGE_CREATE")
             assert started["content"] == start.format(echo=LOW, me=USER_ID)
@@ -61,6 +62,38 @@ def test_an_animation_is_four_videos_in_one_moving_picture(motion: str, start: s
             _, data = await client.download(video["url"])
             with Image.open(io.BytesIO(data)) as moving:
                 assert getattr(moving, "n_frames", 1) > 1
+
+    play(scenario)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "profile", "echo"),
+    [
+        ("https://pics.example/a.png a cat --video 1", "2026", "a cat --motion low --video 1 --aspect 1:1"),
+        (
+            "https://pics.example/a.png a cat --ar 3:2 --motion high --video 1",
+            "2026",
+            "a cat --motion high --video 1 --aspect 3:2",
+        ),
+        ("a cat --video 1", "2026", None),
+        ("https://pics.example/a.png a cat --video 1", "2024", None),
+    ],
+)
+def test_a_prompt_with_a_picture_can_ask_for_a_video(prompt: str, profile: str, echo: str | None) -> None:
+    async def scenario() -> None:
+        async with simulated(grid=256, profile=profile) as client, client.gateway() as gateway:
+            await gateway.identify()
+            body = await client.imagine(prompt, gateway)
+            started = await gateway.event("MESSAGE_CREATE")
+            final = await gateway.final()
+            job_uuid = await client.last_uuid()
+            verb = "upsample" if echo is None else "video_virtual_upscale"
+            assert _custom_ids(final)[0] == f"MJ::JOB::{verb}::1::{job_uuid}"
+            assert (started["nonce"], "message_reference" in started) == (body["nonce"], False)
+            if echo is not None:
+                assert f"> {echo}** - <@{USER_ID}>" in final["content"]
+                assert started["content"].startswith("**<https://s.mj.run/")
+                assert started["content"].endswith("(Waiting to start)")
 
     play(scenario)
 

@@ -17,6 +17,7 @@ from mjwatch.cli.import_ import _bounds, _end_text, _progress_text
 from mjwatch.client.import_folder import FolderImport
 from mjwatch.client.imports import ImportProgress
 from mjwatch.config import Config
+from mjwatch.discord.cdn import LARGEST_PICTURE
 from mjwatch.discord.protocol import snowflake_ms
 from mjwatch.engine.channel_import import Reading
 from mjwatch.errors import MjwatchError, UsageError
@@ -84,6 +85,8 @@ def test_it_says_what_was_found_and_what_to_do() -> None:
     assert ["import again" in more[0], "list --state failed" in more[1]] == [True, True]
     stopped = Reading(read=250, is_active=False)
     assert "continues it" in _end_text(ImportProgress(stopped))
+    lost = Reading(read=200, is_active=False, trouble="Discord shows nothing")
+    assert _end_text(ImportProgress(lost)).endswith("\nDiscord shows nothing; the same command continues it")
     assert "may not read the history" in _end_text(ImportProgress(Reading(is_complete=True)))
 
 
@@ -140,6 +143,17 @@ def test_files_of_one_job_are_one_group_and_what_is_no_picture_is_left(config: C
     assert (found.count.files, found.count.new, dict(found.count.months)) == (7, 3, {"2023-11": 3})
     again = FolderImport(config, old, lambda count: None)
     assert list(again.groups) == list(found.groups)  # the ids follow from the pictures
+
+
+def test_a_pipe_is_not_waited_for_and_a_huge_file_is_not_read(config: Config, tmp_path: Path) -> None:
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    os.mkfifo(folder / "pipe.png")
+    with (folder / "huge.png").open("wb") as file:
+        file.truncate(LARGEST_PICTURE + 1)
+    (folder / "folder.png").mkdir()
+    found = FolderImport(config, folder, lambda count: None)
+    assert (found.groups, dict(found.count.skipped)) == ({}, {"not a file": 1, "too large": 1})
 
 
 def test_the_outbox_is_not_imported_into_itself(config: Config, old: Path, tmp_path: Path) -> None:

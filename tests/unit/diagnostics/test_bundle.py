@@ -13,6 +13,8 @@ import pytest
 
 from mjwatch.config import Config
 from mjwatch.diagnostics.bundle import make_bundle
+from mjwatch.diagnostics.wire_log import WireLog
+from mjwatch.discord.rest import HttpExchange
 from mjwatch.errors import MjwatchError
 from mjwatch.journal.maintenance import rows_of
 from mjwatch.journal.reader import JOURNAL_FILE, TakenFile
@@ -99,6 +101,25 @@ def config(tmp_path: Path) -> Config:
 def contents(target: Path) -> dict[str, str]:
     with zipfile.ZipFile(target) as made:
         return {name.partition("/")[2]: made.read(name).decode() for name in made.namelist()}
+
+
+def test_a_bundle_has_what_the_wire_said_without_secrets_and_ids(config: Config, tmp_path: Path) -> None:
+    nonce = JOB.nonces[-1]
+    url = f"https://cdn.discordapp.com/attachments/1/2/a.png?ex=1&sig=1&hm={TOKEN}"
+    message = {"id": "1500000000000000009", "nonce": nonce, "content": f"{TOKEN} {WEBHOOK}", "url": url}
+    with closing(WireLog(tmp_path / "state", "222222222222222222", lambda: 1.5)) as wire:
+        sent = {"nonce": nonce, "channel_id": "222222222222222222", "session_id": "0123456789abcdef"}
+        wire.http(HttpExchange("POST", "/interactions", sent, 204, {}, lambda: None, True))
+        seen = {**message, "channel_id": "222222222222222222"}
+        wire.gateway("received", {"op": 0, "t": "MESSAGE_CREATE", "d": seen})
+    names = make_bundle(config, JOB, tmp_path / "bundle.zip", log=tmp_path / "log", environ={})
+    assert "wire.json" in names
+    text = contents(tmp_path / "bundle.zip")["wire.json"]
+    for secret in (*SECRETS, nonce, "222222222222222222", "0123456789abcdef"):
+        assert secret not in text, secret
+    found = json.loads(text)
+    assert [line["name"] for line in found["lines"]] == ["POST /interactions", "MESSAGE_CREATE"]
+    assert found["end"] == {"state": "done", "refusal": None, "pause": "token", "attempts": 1}
 
 
 def test_a_bundle_has_everything_about_the_job_and_no_secret_in_any_form(

@@ -74,7 +74,9 @@ def test_an_exchange_has_no_ids_in_its_name_and_only_the_bots_commands() -> None
     commands = [{"name": "imagine", "application_id": BOT}, {"name": "play", "application_id": "5"}]
     path = f"/guilds/{GUILD}/application-command-index"
     body = {"application_commands": commands}
-    found.http(HttpExchange("GET", path, None, 200, {"Content-Type": "application/json"}, body, False))
+    found.http(
+        HttpExchange("GET", path, None, 200, {"Content-Type": "application/json"}, lambda: body, False)
+    )
     (entry,) = found.entries()
     assert (entry.kind, entry.name) == (EntryKind.HTTP, "GET /guilds/{id}/application-command-index")
     assert entry.data["body"] == {"application_commands": commands[:1]}

@@ -11,7 +11,7 @@ import pytest
 from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.discord.protocol import snowflake
-from mjwatch.engine.channel_import import BY_HAND, FETCHED_AT_ONCE, IMPORT, Reading
+from mjwatch.engine.channel_import import BY_HAND, FETCHED_AT_ONCE, IMPORT, NOTHING_SHOWN, Reading
 from mjwatch.errors import JournalError
 from mjwatch.jobs.pacing import Pace
 from mjwatch.journal.overview import import_facts
@@ -202,7 +202,7 @@ def test_stopped_it_reads_no_further_and_the_same_request_continues(journal: Jou
     harness.feed(ev.RequestsPending(), page(final(100), complete=False))
     assert imported(journal) == []  # the page came after the stop, and is read again
     assert pages(begin(harness)) == [ef.ReadPage(IMPORT, "0")]
-    harness.feed(page(final(100), complete=False), page(after="100"))
+    harness.feed(page(final(100), complete=False), page(final(9000), after="100"))
     assert stored(journal).is_complete
     assert begin(harness, "5") == [ef.ReadPage(IMPORT, "5")]
     request = ask(journal.path, IMPORT, {"since": "7", "until": None}, harness.now)
@@ -221,8 +221,29 @@ def test_limits_of_discord_hold_an_import_and_other_failures_are_tried_again(jou
     assert stored(journal).trouble == "no network"
     harness.now += 2.1
     assert pages(harness.feed()) == [ef.ReadPage(IMPORT, "0")]
-    harness.feed(page())
+    harness.feed(page(final(9000)))
     assert stored(journal).trouble is None
+
+
+def test_an_empty_page_before_the_newest_message_is_not_the_end(journal: Journal) -> None:
+    harness = online(journal)
+    begin(harness)
+    harness.feed(page(final(100), complete=False), page(after="100"))
+    reading = stored(journal)
+    assert (reading.is_active, reading.is_complete, reading.trouble) == (False, False, NOTHING_SHOWN)
+    assert pages(begin(harness)) == [ef.ReadPage(IMPORT, "100")]
+    assert stored(journal).trouble is None
+    harness.feed(page(final(9000), after="100"))
+    assert (stored(journal).is_complete, len(imported(journal))) == (True, 2)
+
+
+def test_a_command_that_reads_no_history_begins_no_import(journal: Journal) -> None:
+    harness = online(journal)
+    harness.engine.imports.is_enabled = False
+    request = ask(journal.path, IMPORT, {"since": "0", "until": None}, harness.now)
+    assert pages(harness.feed(ev.RequestsPending())) == []
+    assert "import again when it has ended" in (journal.answer_of(request) or "")
+    assert journal.recall(IMPORT) is None
 
 
 def test_without_a_session_or_an_unread_gap_nothing_is_read(journal: Journal) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import json
 import shutil
+import subprocess
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
@@ -441,3 +442,37 @@ def test_a_video_without_its_picture_is_still_a_card(browser: Browser, outbox: P
     with open_gallery(browser, copy, **DESK) as opened:
         opened.open()
         assert opened.page.locator(f'.card[href="#{VIDEO}"]', has_text="Video").count() == 1
+
+
+EVIL = "U1 $(echo owned) `echo owned` '; echo owned #\x1b[201~\n"
+
+
+def test_an_edited_manifest_puts_nothing_else_into_a_copied_command(browser: Browser, tmp_path: Path) -> None:
+    outbox = tmp_path / "outbox"
+    a_folder(outbox, made(1, 0, Prompt("a fox", action="U1"), id="evilevil", parent="foxfoxzz"))
+    a_folder(outbox, made(2, 0, Prompt("a fox"), id="foxfoxzz"), picture=2)
+    begins = a_folder(outbox, made(3, 0, Prompt("the beginning"), id="beginsaa"), picture=3)
+    edit(outbox / "note-evilevil", action=EVIL)
+    edit(outbox / begins, source={"kind": "folder"}, prompt={"submitted": "the beginning", "echoed": None})
+    gallery = Gallery(outbox, tmp_path / "state")
+    gallery.install()
+    gallery.add(gallery.repair())
+    with open_gallery(browser, outbox, **DESK, **CLIPBOARD) as opened:
+        opened.open("#%zz")  # no job, and no text that can be decoded
+        assert opened.count() == "3 jobs"
+        opened.open("#evilevil")
+        opened.page.locator(".chip[data-pick='evilevil again']").click()
+        opened.page.locator("#panel .picked .copy").click()
+        opened.page.locator("#panel .picked .copy", has_text="Copied").wait_for()
+        command = opened.page.evaluate("navigator.clipboard.readText()")
+        opened.open("#beginsaa")
+        assert "Only the beginning" in opened.page.locator("#panel .prompt").inner_text()
+        assert opened.page.locator(".chip[data-pick='beginsaa again']").count() == 0
+    shell = ["sh", "-c", f"mjwatch() {{ printf '<%s>' \"$@\"; }}\n{command}"]
+    printed = subprocess.run(shell, capture_output=True, text=True, check=True).stdout
+    assert printed == f"<act><foxfoxzz><{EVIL[:-7]} [201~ >"
+
+
+def edit(folder: Path, **values: Any) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(manifest | values))

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from mjwatch.pictures.embedded import EmbeddedFacts, read_embedded
+from mjwatch.pictures.embedded import LONGEST_PROMPT, EmbeddedFacts, read_embedded
 from mjwatch.pictures.metadata import Provenance, with_provenance
 
 U = "6c1d40e2-5a17-4f0b-9d3e-2b7f81c05a11"
@@ -49,3 +49,21 @@ def test_what_mjwatch_has_written_is_read_again(kind: str) -> None:
 @pytest.mark.parametrize("data", [b"", b"no picture", picture()[:40], picture(), picture("JPEG")])
 def test_anything_else_says_nothing(data: bytes) -> None:
     assert read_embedded(data) == EmbeddedFacts()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        " " * 60_000 + "x",
+        "Job ID:" + " " * 60_000,
+        "<dc:description>" * 5_000,
+        "<rdf:li" * 9_000,
+        "a" * 70_000,
+    ],
+    ids=["blanks", "blanks after the id's name", "descriptions", "list items", "too long a prompt"],
+)
+def test_hostile_texts_take_no_time(text: str) -> None:
+    xmp = f"<dc:description>{text}</dc:description>"
+    prompt = text.strip() if len(text) <= LONGEST_PROMPT else None
+    assert read_embedded(picture(Description=text)).prompt == (prompt or None)
+    read_embedded(picture(**{"XML_com.adobe.xmp": xmp}))

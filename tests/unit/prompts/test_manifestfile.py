@@ -47,6 +47,13 @@ def test_a_manifest_runs_its_job_again_just_as_it_was_submitted() -> None:
     assert read(MANIFEST, "any-other.ready.JSON") == (again,)
 
 
+def test_a_prompt_of_which_a_pictures_name_has_only_the_beginning_is_refused() -> None:
+    from_folder = {"source": {"kind": "folder"}, "prompt": {"submitted": "a red lamp on a", "echoed": None}}
+    assert "only the beginning" in str(refused(MANIFEST | from_folder))
+    whole = {"submitted": "a red lamp", "echoed": "a red lamp"}
+    assert [prompt.text for prompt in read(MANIFEST | from_folder | {"prompt": whole})] == ["a red lamp"]
+
+
 @pytest.mark.parametrize(
     ("change", "prompt"),
     [

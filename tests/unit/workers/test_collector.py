@@ -13,6 +13,7 @@ from PIL import Image, ImageColor
 from mjwatch import events as ev
 from mjwatch.errors import AnsweredNoError, DownloadError, OutboxError
 from mjwatch.jobs.imported import FileGroup, file_job
+from mjwatch.midjourney.parsing.picture_names import read_picture_name
 from mjwatch.model import Job, LimitScope, Prompt, Refusal, RefusalClass, ResultKind, State
 from mjwatch.outbox.manifest import OutboxChannel, load_manifest
 from mjwatch.outbox.publisher import Outbox
@@ -148,6 +149,21 @@ def test_pictures_of_a_folder_stay_as_they_are_and_keep_their_names(
     (tmp_path / "copy1").unlink()
     failed = a_collector(FakeCDN(), outbox, staged=tmp_path).collect(replace(job, id="jobother"))
     assert isinstance(failed, ev.SaveFailed)
+
+
+def test_no_two_pictures_of_a_folder_get_one_name(tmp_path: Path, outbox: FillingOutbox) -> None:
+    long = f"ada_{'words_' * 20}{UUID}"
+    names = (f"{long}_0.png", f"{long}_1.png", "a:b.png", "a*b.png", "A_B.png")
+    for n in range(len(names)):
+        (tmp_path / f"copy{n}").write_bytes(grid())
+    pictures = tuple((name, f"copy{n}", 1) for n, name in enumerate(names))
+    job, _ = file_job(FileGroup("_imported/old/words.txt", 1e9, pictures, UUID), "joboldie", 2e9)
+    a_collector(FakeCDN(), outbox, staged=tmp_path).collect(job)
+    folder = tmp_path / "outbox" / "_imported" / "old" / "words-joboldie"
+    files = [image["file"] for image in load_manifest(folder)["images"]]
+    assert [read_picture_name(file).number for file in files] == [1, 2, None, None, None]
+    assert files[2:] == ["a_b.png", "a_b-2.png", "A_B-3.png"]
+    assert {path.name for path in folder.glob("*.png")} == set(files)
 
 
 def test_a_picture_that_can_not_be_read_is_downloaded_again(outbox: FillingOutbox) -> None:

@@ -1,6 +1,6 @@
 """Run discord.py-self against the simulator: connect, lose the connection, resume, /imagine in guild and DM.
 
-Runs as its own program (`real_client.py HOST:PORT TOKEN GUILD CHANNEL DM`), and prints one JSON object.
+Runs as its own program (`discord_py_self.py HOST:PORT TOKEN GUILD CHANNEL DM`), and prints one JSON object.
 """
 
 from __future__ import annotations

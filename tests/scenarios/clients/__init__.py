@@ -1,0 +1,1 @@
+"""Clients that others wrote, each run as its own program against the simulator."""
