@@ -201,5 +201,10 @@ class DownloadError(WireError):
         self.gone = gone
 
 
+def reason_of(error: MjwatchError | OSError) -> str:
+    """Return why something failed, without the number and the inner path that a system's error shows."""
+    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+
+
 def _jobs(ids: Sequence[str]) -> str:
     return f"job {ids[0]} is" if len(ids) == 1 else f"each of the jobs {', '.join(ids)} is"

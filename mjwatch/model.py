@@ -347,7 +347,8 @@ class Job:
     attempts, the current one last. ``session_generation``: which session that is, because two may have the
     same ``session_id``. ``start_by_looks``: no id says that ``message_id`` is its start message, but nothing
     else fitted. ``start_deleted_at``: when that message was deleted while there was no final message.
-    ``in_doubt_since``: since when it is unknown whether its POST was executed.
+    ``in_doubt_since``: since when it is unknown whether its POST was executed. ``doubt``: why the job is in
+    doubt, or was the last time.
     ``parent``: the job of which this job is a follow-up, and ``button_press``: the button for it.
     ``modal``: the form that the button opened and that is filled in next. ``uploads``: its local images,
     once they are uploaded. ``cancel_button``: Midjourney's Cancel Job button, once it is offered.
@@ -377,6 +378,7 @@ class Job:
     start_by_looks: bool = False
     start_deleted_at: float | None = None
     in_doubt_since: float | None = None
+    doubt: str | None = None
     cancel_button: ButtonPress | None = None
     cancel_request: CancelRequest | None = None
     submitted: float | None = None

@@ -9,7 +9,7 @@ import time
 from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.config import config_option, with_option
@@ -47,7 +47,7 @@ from mjwatch.model import ID_ALPHABET
 from mjwatch.outbox.manifest import OutboxChannel
 from mjwatch.outbox.publisher import Outbox
 from mjwatch.outbox.status_file import FILE_NAME, StatusFile
-from mjwatch.trouble import TroubleKind, outbox_trouble, trouble_facts
+from mjwatch.trouble import TroubleKind, trouble_facts
 from mjwatch.workers.collector import Collector
 from mjwatch.workers.notifier import notifier_of
 from mjwatch.workers.pool import WorkerPool
@@ -158,7 +158,7 @@ class Runtime:
         if config.outbox.group:
             outbox.give_to(config.outbox.group)
         gallery = Gallery(config.outbox.path, config.state.path, outbox.check_mounted)
-        tried = partial(self._outbox_tried, GALLERY_FOLDER)
+        tried = partial(self._outbox_tried, outbox, GALLERY_FOLDER)
         updater = GalleryUpdater(gallery, repair_first=self._watch_inbox, tried=tried)
         self._gallery = updater if config.outbox.gallery else None
         queue = EventQueue(time.monotonic)
@@ -195,7 +195,7 @@ class Runtime:
             self._summary,
             time.time,
             also,
-            partial(self._outbox_tried, FILE_NAME),
+            partial(self._outbox_tried, outbox, FILE_NAME),
             heartbeat=heartbeat,
         )
         textfile = config.metrics.textfile if self._watch_inbox else ""
@@ -295,10 +295,9 @@ class Runtime:
             facts["mend"] = with_option(facts["mend"], option)
         return facts | trouble_facts(troubles)
 
-    def _outbox_tried(self, part: str, error: OSError | OutboxError | None) -> None:
-        outbox = self.config.outbox.path
-        folder = outbox / GALLERY_FOLDER if part == GALLERY_FOLDER else outbox
-        self.engine.put(OutboxTried(part, None if error is None else outbox_trouble(error, outbox, folder)))
+    def _outbox_tried(self, outbox: Outbox, part: str, error: OSError | OutboxError | None) -> None:
+        folder = PurePosixPath(GALLERY_FOLDER if part == GALLERY_FOLDER else "")
+        self.engine.put(OutboxTried(part, None if error is None else outbox.trouble(error, folder)))
 
     def _figures(self) -> dict[str, Any]:
         """Return the summary and what else the metrics show."""

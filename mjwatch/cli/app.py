@@ -255,6 +255,7 @@ def _accept_config(command: Any, config: Any) -> None:
 def _config_given(context: Any, param: Any, value: Path | None) -> None:
     if value is not None:
         context.obj = value
+        _name_config(value)
 
 
 # ---- running

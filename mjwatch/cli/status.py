@@ -175,6 +175,8 @@ def status_fields(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "jobs", counts or "no open jobs"
     if State.IN_DOUBT in facts["jobs"]:
         yield "", advice("in_doubt waits for you: `mjwatch show JOB`, then `retry` or `cancel`")
+    if facts["importing"]:
+        yield "import", _import(facts["importing"], daemon=facts["daemon"])
     if facts["held"]:
         count = len(facts["held"])
         yield "held", "1 result waits for you" if count == 1 else f"{count} results wait for you"
@@ -231,6 +233,15 @@ def _pace(facts: Mapping[str, Any]) -> str:
     least, most = facts["delay"], facts["delay"] + facts["jitter"]
     pause = f"{least:g} to {most:g} s" if most > least else f"{least:g} s" if least else "no pause"
     return f"{facts['in_flight']} of {facts['max_in_flight']} at Midjourney, {pause} between submissions"
+
+
+def _import(progress: Mapping[str, Any], *, daemon: bool) -> str:
+    text = f"{progress['read']} messages read, {progress['imported']} pictures imported"
+    if progress["saving"]:
+        text += f", {progress['saving']} to be saved"
+    if not daemon:
+        return f"{text}; it continues when the service runs"
+    return text if progress["trouble"] is None else f"{text}; it waits: {plain(progress['trouble'])}"
 
 
 def _waiting(files: int | None) -> str:

@@ -10,7 +10,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from mjwatch.errors import OutboxError
+from mjwatch.errors import OutboxError, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -153,7 +153,7 @@ class GalleryUpdater:
 
     def _note(self, error: OSError | OutboxError | None) -> None:
         """Report whether the gallery can be written, if that has changed."""
-        obstacle = None if error is None else str(error)
+        obstacle = None if error is None else reason_of(error)
         if obstacle != self._obstacle:
             self._obstacle = obstacle
             log.info("the gallery %s", f"can't be written: {obstacle}" if error else "can be written again")

@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 # ---- why a job has no pictures
 
 IN_DOUBT = "it is not known whether Midjourney runs it, so it is not sent again"
-DOUBT_NOTE = "in doubt: "
-"""Stands before the cause of a doubt in a job's history."""
-
 IN_DOUBT_HINT = (
     "look into the channel; if its pictures come, they are published nevertheless. `mjwatch retry {id}` sends"
     " it again, `mjwatch cancel {id}` gives it up"
@@ -54,7 +51,7 @@ ADVICE: dict[RefusalClass | None, str] = {
 def reason(job: Job) -> tuple[str, str]:
     """Return why this job has no pictures, and the hint; both may be empty, as for a running job."""
     if job.state is State.IN_DOUBT:
-        return _doubt(job), IN_DOUBT_HINT.format(id=job.id)
+        return "; ".join(filter(None, (job.doubt, IN_DOUBT))), IN_DOUBT_HINT.format(id=job.id)
     if job.refusal is not None:
         parts = (job.refusal.title, job.refusal.detail)
         return ": ".join(part for part in parts if part), advice(job.refusal)
@@ -68,12 +65,6 @@ def reason(job: Job) -> tuple[str, str]:
     if job.state in {State.FAILED, State.REJECTED} and job.history:
         return job.history[-1].text, ""
     return "", ""
-
-
-def _doubt(job: Job) -> str:
-    """Return why the job is in doubt, as far as its history says that, and what follows from that."""
-    causes = [entry.text for entry in job.history if entry.text.startswith(DOUBT_NOTE)]
-    return "; ".join([*(cause.removeprefix(DOUBT_NOTE) for cause in causes[-1:]), IN_DOUBT])
 
 
 def held_reason(job: Job, link: str) -> tuple[str, str]:

@@ -13,7 +13,6 @@ from typing import Any
 from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.discord.timing import backoff
-from mjwatch.jobs.status_text import DOUBT_NOTE
 from mjwatch.model import ButtonPress, Job, Note, Refusal, RefusalClass, State
 
 HISTORY_LENGTH = 60
@@ -209,7 +208,8 @@ def doubt(
         return _press_again(job, _no_form(event.reason), now)
     if job.cancel_request is not None:
         return cancelled(job, now, f"cancelled; it is not known whether it runs: {event.reason}")
-    return note(job, now, f"{DOUBT_NOTE}{event.reason}", state=State.IN_DOUBT, next_action_at=None), ()
+    job = replace(job, state=State.IN_DOUBT, next_action_at=None, doubt=event.reason)
+    return note(job, now, f"in doubt: {event.reason}"), ()
 
 
 def restarted_while_sending(job: Job, event: ev.Restarted, now: float, timeouts: Timeouts) -> Transition:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mjwatch.jobs.limits import limit_facts
 from mjwatch.jobs.pacing import DAY, Pace, Throttle
+from mjwatch.model import State
 from mjwatch.trouble import Trouble, TroubleKind, pause_trouble, resume_hint, trouble_facts, worst_first
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ _MOST_CHARACTERS = 200
 
 _CAN_BE_NULL = (
     *("paused", "paused_kind", "mend", "capped_until", "quiet_until", "connected_since"),
-    *("sending_limit", "reading_limit", "left"),
+    *("sending_limit", "reading_limit", "left", "importing"),
 )
 
 
@@ -42,7 +43,7 @@ def overview(
     see ``limit_facts``. ``left``: the files in the inbox that the daemon ignores, counted by reason, and some
     of them by name. ``troubles`` and the like: see ``trouble_facts``; a trouble of the journal is for the
     caller to add, because what can't be written can't be stored there. ``held``: as ``held_results`` returns
-    it; ``command``: how this installation's mjwatch is started.
+    it; ``command``: how this installation's mjwatch is started. ``importing``: see ``import_facts``.
     """
     if reader is None:
         return {
@@ -69,6 +70,7 @@ def overview(
         "connected_since": reader.recall("connected") if daemon else None,
         **trouble_facts(stored_troubles(reader, pause, daemon=daemon)),
         "left": {key: inbox[key] for key in ("counts", "some")} if inbox and inbox["counts"] else None,
+        "importing": import_facts(reader),
         "jobs": {str(state): count for state, count in reader.open_counts().items()},
         "live": [brief(job) for job in reader.live_jobs() if not job.made_elsewhere],
         "waiting": [_waiting(job) for job in reader.first_queued(MOST_WAITING)],
@@ -87,6 +89,19 @@ def stored_troubles(reader: JournalReader, pause: Pause | None, *, daemon: bool)
     paused = [replace(trouble, since=since.get(trouble.identity)) for trouble in paused]
     others = [trouble for trouble in troubles if trouble.kind is not TroubleKind.PAUSED] if daemon else []
     return worst_first([*paused, *others])
+
+
+def import_facts(reader: JournalReader) -> dict[str, Any] | None:
+    """Return how far the channel's history is read by an import; None if no import reads.
+
+    ``read``: messages; ``imported``, ``saving``: jobs; ``trouble``: why it waits, or None.
+    """
+    reading = reader.recall("import")
+    if not reading or not reading["is_active"]:
+        return None
+    saving = reader.made_elsewhere(State.COLLECTING)
+    imported = max(0, reading["found"].get("new", 0) - saving)
+    return {"read": reading["read"], "imported": imported, "saving": saving, "trouble": reading["trouble"]}
 
 
 def held_results(reader: JournalReader, command: str) -> list[dict[str, Any]]:

@@ -92,9 +92,12 @@ class Outbox:
             parents[0] += "_"
         return PurePosixPath(*([FAILED] if failed else []), *parents, f"{stem_of(job)}-{job.id}")
 
-    def trouble(self, error: OutboxError, relative: PurePosixPath) -> Trouble:
-        """Return what an error means for the outbox as a whole, after this folder could not be published."""
-        folder = self._root / relative.parent
+    def trouble(self, error: OSError | OutboxError, relative: PurePosixPath) -> Trouble:
+        """Return what an error means for the outbox as a whole, after this folder in it could not change.
+
+        Of a missing folder the trouble is that of the one in which it would be made.
+        """
+        folder = self._root / relative
         while folder != self._root and not folder.exists():
             folder = folder.parent
         return outbox_trouble(error, self._root, folder)

@@ -8,7 +8,7 @@ import threading
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from mjwatch.errors import MjwatchError, OutboxError
+from mjwatch.errors import MjwatchError, OutboxError, reason_of
 from mjwatch.filesystem.files import read_file, replace_or_overwrite
 from mjwatch.outbox.manifest import iso
 from mjwatch.trouble import Trouble, TroubleKind, trouble_facts, worst_first
@@ -38,7 +38,7 @@ _LARGEST = 16 * 1024 * 1024
 """Bytes; a thousand jobs in flight take less than one MiB."""
 
 _TIMES = ("capped_until", "quiet_until", "connected_since", "accepted", "until", "since", "not_before")
-_VOLATILE_KEYS = ("percent",)
+_VOLATILE_KEYS = ("percent", "read")
 """Keys that change all the time and don't cause a new version alone."""
 
 
@@ -180,7 +180,7 @@ class StatusFile:
 
     def _note_obstacle(self, error: OSError | OutboxError | None) -> None:
         """Report whether the outbox can be written, if that has changed."""
-        obstacle = None if error is None else str(error)
+        obstacle = None if error is None else reason_of(error)
         if obstacle != self._obstacle:
             self._obstacle = obstacle
             log.info(

@@ -270,7 +270,7 @@ class Collector:
             files = {picture.name: picture.data for picture in pictures} | others
             folder = self._outbox.publish(job, files | {FILE_NAME: dump_manifest(manifest)}, failed=failed)
         except OutboxError as error:
-            trouble = self._outbox.trouble(error, self._outbox.folder_of(job, failed=failed))
+            trouble = self._outbox.trouble(error, self._outbox.folder_of(job, failed=failed).parent)
             return ev.SaveFailed(str(error), trouble=trouble)
         except JournalError as error:
             return ev.SaveFailed(str(error))

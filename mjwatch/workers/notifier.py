@@ -9,8 +9,10 @@ import os
 import queue
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from mjwatch.config import config_option, with_option
 from mjwatch.discord.allowed_hosts import host_of
 from mjwatch.discord.http import Transport
 from mjwatch.effects import Notification, SendNotification
@@ -67,11 +69,15 @@ class Notifier:
         apprise: Sequence[Secret] = (),
         proxy: str = "",
         redaction: Redaction | None = None,
+        option: str = "",
         environ: Mapping[str, str] = os.environ,
         program_limit: float = PROGRAM_LIMIT,
         pauses: tuple[float, ...] = RETRY_DELAYS,
     ) -> None:
-        """``proxy`` is as for Discord; ``program_limit`` and ``pauses`` are in seconds. Raise ConfigError."""
+        """``proxy`` is as for Discord; ``program_limit`` and ``pauses`` are in seconds. Raise ConfigError.
+
+        ``option``: what the commands in texts must name, as ``config_option`` returns it.
+        """
         if apprise:
             require_library("apprise", "apprise", "[notify] apprise")
         self._settings = settings
@@ -79,6 +85,7 @@ class Notifier:
         self._proxy = proxy
         self._outbox = outbox
         self._redaction = redaction or Redaction(())
+        self._option = option
         self._environ = {key: value for key, value in environ.items() if key not in _HIDDEN_VARIABLES}
         self._limit = program_limit
         self._pauses = pauses
@@ -96,7 +103,7 @@ class Notifier:
     def put(self, notification: SendNotification) -> None:
         """Queue a notification, if it is enabled, and return at once; any thread may call it."""
         if any(self._hooks(notification)) and notification.news in self._settings.on:
-            self._put(notification)
+            self._put(_with_option(notification, self._option))
 
     def test(self) -> dict[str, str]:
         """Send a test once through every hook, in this thread, instead of ``start``.
@@ -220,7 +227,16 @@ def notifier_of(config: Config, keys: Keys) -> Notifier:
         apprise=keys.apprise,
         proxy=config.discord.proxy,
         redaction=Redaction([*keys.secrets(), config.notify.webhook]),
+        option=config_option(config.source),
     )
+
+
+def _with_option(notification: SendNotification, option: str) -> SendNotification:
+    """Let the commands in the texts name the configuration, so that they work when they are copied."""
+    trouble = notification.trouble
+    if trouble is not None:
+        trouble = replace(trouble, remedy=with_option(trouble.remedy, option))
+    return replace(notification, reason=with_option(notification.reason, option), trouble=trouble)
 
 
 def payload(notification: SendNotification) -> dict[str, Any]:

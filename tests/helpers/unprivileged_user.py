@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import encodings
+import importlib
 import os
+import pkgutil
 import shutil
 import sys
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +39,7 @@ def _as_nobody(folder: Path) -> Iterator[None]:
     if sys.platform != "linux" or os.getuid() != 0:
         yield
         return
+    _load_codecs()
     groups = os.getgroups()
     os.chown(folder, NOBODY, NOBODY)
     os.setgroups([])
@@ -47,6 +51,14 @@ def _as_nobody(folder: Path) -> Iterator[None]:
         os.setresuid(0, 0, 0)
         os.setresgid(0, 0, 0)
         os.setgroups(groups)
+        importlib.invalidate_caches()  # else a folder that nobody may read stays one without modules
+
+
+def _load_codecs() -> None:
+    """Load what Python loads at its first use, because nobody may have no right to read Python's folder."""
+    for module in pkgutil.iter_modules(encodings.__path__):
+        with suppress(ImportError):  # Windows' own codecs
+            importlib.import_module(f"encodings.{module.name}")
 
 
 def _unlock(folder: Path) -> None:

@@ -32,6 +32,7 @@ pytestmark = pytest.mark.real
 
 UNIT = "mjwatch.service"
 RECIPE = "### Syncthing and mjwatch as different users"
+RSYNC = "### rsync to the system service"
 USERS = {"ada": 4242, "bob": 4343}
 """Ada is to share a group with the service; bob stands for another machine."""
 
@@ -48,10 +49,20 @@ sudo() {
 """The tests are root, and have no sudo."""
 
 
-def recipe() -> list[str]:
+REMOTE_SHELL = """\
+#!/bin/sh
+while [ "$1" != studio ]; do shift; done
+shift
+umask 0022
+exec sh -c "$*"
+"""
+"""Stands for ssh: it runs what rsync asks for on this machine."""
+
+
+def recipe(heading: str = RECIPE) -> list[str]:
     """Return the commands of the recipe, as a reader types them."""
     page = (ROOT / "docs" / "how-to" / "syncing.md").read_text("utf-8")
-    section = page.partition(f"\n{RECIPE}\n")[2].partition("\n## ")[0]
+    section = page.partition(f"\n{heading}\n")[2].partition("\n## ")[0]
     return [line.strip() for line in section.splitlines() if line.startswith("    ")]
 
 
@@ -202,6 +213,22 @@ def test_another_machine_drops_files_in_new_folders_and_gets_whole_pictures(
     assert runs(service, "a heron in the reeds") == 1
     inner = f"{FOLDERS}/inbox/far away/acme"
     assert machine.run("stat", "-c%A:%U:%G", inner).stdout == "drwxrws---:ada:mjwatch\n"
+
+
+def test_rsync_delivers_into_new_folders_and_fetches_pictures(service: InstalledService) -> None:
+    program("rsync")
+    machine, (deliver, fetch) = service.machine, recipe(RSYNC)
+    (service.root / "srv/ada/ssh").write_text(REMOTE_SHELL)
+    machine.run("chmod", "755", "/srv/ada/ssh")
+    start = "cd; export RSYNC_RSH=/srv/ada/ssh"
+    prompt = "mkdir -p prompts/acme pictures; echo a stork in fog >prompts/acme/stork.txt"
+    typed(machine, by("ada", f"{start}; {prompt}; {deliver}"))
+    wait_until(lambda: _pictures(service, "a stork in fog"), "pictures of the stork")
+    wait_until(lambda: not list(service.inbox.glob("**/stork.txt")), "the removal")
+    typed(machine, by("ada", f"{start}; {fetch}".replace("'", "'\\''")))
+    assert list((service.root / "srv/ada/pictures").glob("acme/stork-*/manifest.json"))
+    assert ignored(machine) == []
+    assert runs(service, "a stork in fog") == 1
 
 
 def test_an_outbox_of_another_group_passes_it_on_after_the_shown_command(service: InstalledService) -> None:

@@ -123,10 +123,12 @@ def test_other_spellings_mean_the_same(
 def test_the_configuration_may_be_named_after_the_command(
     mjwatch: Callable[..., CommandResult], tmp_path: Path, line: str
 ) -> None:
-    file = tmp_path / "config.toml"
+    file = tmp_path / "other.toml"
     file.write_text("")
     result = mjwatch(*line.format(f"--config={file}").split())
     assert (result.code, result.err) == (0, "")
+    if line.endswith("status {}"):
+        assert f"`mjwatch --config {file} run`" in " ".join(result.out.split())
 
 
 def test_the_option_config_of_check_names_the_file_to_check(

@@ -18,7 +18,7 @@ import pytest
 from rich.console import Console
 
 from mjwatch.cli import status
-from mjwatch.cli.status import status_screen, watch_status
+from mjwatch.cli.status import status_fields, status_screen, watch_status
 from mjwatch.errors import JournalError
 from mjwatch.host.lock import daemon_lock
 from mjwatch.journal.reader import TakenFile
@@ -59,6 +59,7 @@ FACTS: dict[str, Any] = {
     "waiting_in_inbox": 2,
     "inbox_trouble": None,
     "held": [],
+    "importing": None,
     "journal_trouble": None,
     "left": {
         "counts": {"a conflict copy: a sync tool found two versions": 4},
@@ -156,6 +157,21 @@ def test_the_picture_in_a_larger_terminal_says_what_is_in_the_way() -> None:
         "",
         "Ctrl-C ends this view",
     ]
+
+
+@pytest.mark.parametrize(
+    ("facts", "text"),
+    [
+        ({"saving": 0}, "300 messages read, 41 pictures imported"),
+        ({}, "300 messages read, 41 pictures imported, 5 to be saved"),
+        ({"trouble": "a rate limit"}, "5 to be saved; it waits: a rate limit"),
+        ({"daemon": False}, "5 to be saved; it continues when the service runs"),
+    ],
+)
+def test_an_import_shows_how_far_it_is(facts: dict[str, Any], text: str) -> None:
+    progress = {"read": 300, "imported": 41, "saving": 5, "trouble": None} | facts
+    fields = dict(status_fields(FACTS | {"importing": progress, "daemon": facts.get("daemon", True)}))
+    assert fields["import"].endswith(text)
 
 
 def test_more_jobs_than_lines_are_counted() -> None:

@@ -49,7 +49,7 @@ def test_the_lines_for_rsync_deliver_prompts_and_fetch_pictures(tmp_path: Path) 
     (tmp_path / "prompts/acme/cat.txt").write_text("a cat\n")
     (tmp_path / "studio/outbox/cat-1/manifest.json").write_text("{}")
     (tmp_path / "studio/outbox/~syncthing~index.html.tmp").write_text("half")
-    lines = re.findall(r"^    (rsync .*)$", RECIPES, re.MULTILINE)
+    lines = re.findall(r"^    (rsync .* studio:.*)$", RECIPES, re.MULTILINE)
     assert len(lines) == 2
     for line in lines:
         subprocess.run(

@@ -14,6 +14,7 @@ from mjwatch.discord.protocol import snowflake
 from mjwatch.engine.channel_import import BY_HAND, FETCHED_AT_ONCE, IMPORT, NOTHING_SHOWN, Reading
 from mjwatch.errors import JournalError
 from mjwatch.jobs.pacing import Pace
+from mjwatch.journal.overview import import_facts
 from mjwatch.journal.requests import ask
 from mjwatch.journal.writer import Journal
 from mjwatch.model import Job, LimitScope, Refusal, RefusalClass, SourceKind, State
@@ -179,6 +180,19 @@ def test_imported_pictures_do_not_keep_prompts_from_being_sent(journal: Journal)
     harness.feed(page(*(final(number) for number in range(100, 190)), complete=False))
     harness.drop("cat.txt", "a cat\n")
     assert len(harness.submits()) == 1
+
+
+def test_the_overview_shows_an_import_while_it_reads(journal: Journal) -> None:
+    harness = online(journal)
+    begin(harness)
+    harness.feed(page(final(100), final(110), complete=False))
+    harness.feed(ev.ForJob(imported(journal)[0].id, ev.Published("x")))
+    assert import_facts(journal) == {"read": 2, "imported": 1, "saving": 1, "trouble": None}
+    harness.feed(ev.PageReadFailed("no answer"))
+    assert (import_facts(journal) or {})["trouble"] == "no answer"
+    ask(journal.path, "import stop", {}, harness.now)
+    harness.feed(ev.RequestsPending())
+    assert import_facts(journal) is None
 
 
 def test_stopped_it_reads_no_further_and_the_same_request_continues(journal: Journal) -> None:

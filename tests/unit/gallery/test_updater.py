@@ -6,6 +6,7 @@ a stop that leaves out what was published before it; an error that ends the thre
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from contextlib import contextmanager
@@ -164,8 +165,13 @@ def test_publishing_never_waits_and_more_than_fits_is_found_by_a_scan(
     assert sorted(gallery.added(), key=int) == [str(number) for number in range(100)]
 
 
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), OutboxError("nothing is mounted")])
-def test_a_gallery_that_can_not_be_written_is_reported_once_and_tried_again(error: Exception) -> None:
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left", "_gallery/~syncthing~x.tmp"), OutboxError("No space left")]
+)
+def test_a_gallery_that_can_not_be_written_is_reported_once_and_tried_again(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     gallery = FakeGallery()
     gallery.error = error
     tried: list[Exception | None] = []
@@ -177,6 +183,9 @@ def test_a_gallery_that_can_not_be_written_is_reported_once_and_tried_again(erro
         gallery.error = None
         wait_until(lambda: set(gallery.added()) == {"a", "b"})
     assert tried == [error, None]
+    assert [record.message for record in caplog.records if "can't" in record.message] == [
+        "the gallery can't be written: No space left"
+    ]
 
 
 def test_a_fault_ends_neither_the_thread_nor_the_gallery(caplog: pytest.LogCaptureFixture) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from mjwatch import events as ev
+from mjwatch.jobs.state_machine import step
 from mjwatch.jobs.status_text import IN_DOUBT, WaitContext, clock, reason, wait_reason
 from mjwatch.model import Note, Pause, PauseKind, State
 from mjwatch.trouble import resume_hint
@@ -26,10 +28,10 @@ PAUSED = Pause("Discord wants a captcha", PauseKind.ACCOUNT)
 
 
 def test_a_doubt_names_its_last_cause() -> None:
-    history = tuple(
-        Note(NOW, text) for text in ("in doubt: no answer", "retry requested", "in doubt: silence")
-    )
-    assert reason(replace(AHEAD, history=history))[0] == f"silence; {IN_DOUBT}"
+    unanswered, _ = step(a_job(state=State.SUBMITTING), ev.OutcomeUnknown("no answer"), NOW)
+    assert reason(unanswered)[0] == f"no answer; {IN_DOUBT}"
+    silent, _ = step(replace(unanswered, state=State.SUBMITTED), ev.TimedOut(), NOW)
+    assert reason(silent)[0] == f"Midjourney did not start it in time; {IN_DOUBT}"
     assert reason(AHEAD)[0] == IN_DOUBT
 
 

@@ -421,6 +421,21 @@ def test_an_outbox_without_permissions_is_reported_as_text() -> None:
         assert outbox.publish(JOB, files()) == PLACE
 
 
+def test_a_folder_that_can_not_be_made_is_no_trouble_besides_that_of_the_outbox() -> None:
+    with unprivileged() as folder:
+        outbox = Outbox(folder / "outbox", folder / "state")
+        (folder / "outbox/there").mkdir()
+        troubles = [
+            str(outbox.trouble(PermissionError(errno.EACCES, "Permission denied"), PurePosixPath(path)))
+            for path in ("", "_gallery", "clients/acme", "there")
+        ]
+    may_not = "mjwatch may not write to"
+    assert {trouble.partition(";")[0] for trouble in troubles[:3]} == {
+        f"{may_not} the outbox {folder}/outbox"
+    }
+    assert troubles[3].startswith(f"{may_not} {folder}/outbox/there in the outbox;")
+
+
 def test_a_manifest_without_permissions_may_be_this_jobs_and_is_waited_for() -> None:
     with unprivileged() as folder:
         outbox = Outbox(folder / "outbox", folder / "state")

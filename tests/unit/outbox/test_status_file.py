@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import itertools
 import json
+import logging
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -155,9 +156,10 @@ def test_an_error_of_writing_is_reported_once_and_tried_at_the_next_change(tmp_p
 
 
 def test_an_outbox_without_room_is_reported_though_the_file_itself_has_some(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    full = OSError(errno.ENOSPC, "No space left on device")
+    caplog.set_level(logging.INFO)
+    full = OSError(errno.ENOSPC, "No space left", "~syncthing~status.json.tmp")
     service = Service(tmp_path)
     with monkeypatch.context() as patched:
         patched.setattr("mjwatch.outbox.status_file.replace_or_overwrite", lambda *_: full)
@@ -167,6 +169,7 @@ def test_an_outbox_without_room_is_reported_though_the_file_itself_has_some(
     service.change(paused="two")
     service.file.stop()
     assert service.tried == [full, None]
+    assert f"{tmp_path}/status.json can't be written: No space left\n" in caplog.text
 
 
 def test_a_version_that_could_not_be_written_is_written_later_though_nothing_changes(

@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,8 +18,10 @@ import pytest
 from mjwatch import __version__
 from mjwatch.effects import Notification, SendNotification
 from mjwatch.host.redaction import Redaction
-from mjwatch.model import Prompt, State
+from mjwatch.jobs.status_text import RESULT_HELD
+from mjwatch.model import Pause, PauseKind, Prompt, State
 from mjwatch.settings.sections import NotifySettings
+from mjwatch.trouble import pause_trouble
 from mjwatch.workers import notifier as module
 from mjwatch.workers.notifier import Notifier, payload
 from tests.helpers.job_factory import made_job
@@ -157,6 +160,17 @@ def test_a_notification_about_no_job_leaves_the_facts_of_the_job_empty(tmp_path:
     assert facts.pop("MJWATCH_EVENT") == "needs_person"
     assert facts.pop("MJWATCH_REASON") == "Discord wants a captcha solved"
     assert set(facts.values()) == {""}
+
+
+def test_the_commands_in_a_notification_name_the_configuration(tmp_path: Path, told: Path) -> None:
+    trouble = pause_trouble(Pause("Discord wants a captcha solved", PauseKind.ACCOUNT))
+    stuck, held = replace(STUCK, trouble=trouble), replace(STUCK, reason=RESULT_HELD)
+    with hooks(tmp_path, exec=python(SCRIPT, str(told)), option="--config /etc/b.toml") as made:
+        made.put(stuck)
+        made.put(held)
+    of_pause, of_held = map(ours, read(told))
+    assert of_pause["MJWATCH_REMEDY"] == "fix the cause, then run `mjwatch --config /etc/b.toml resume`"
+    assert "`mjwatch --config /etc/b.toml status` has the commands" in of_held["MJWATCH_REASON"]
 
 
 def test_neither_the_token_nor_a_path_to_it_is_passed_on(tmp_path: Path, told: Path) -> None:
