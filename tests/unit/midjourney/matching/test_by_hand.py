@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from mjwatch.model import Job
 
 WIDE = "a red cat --ar 3:2"
+RUNNING_ID: dict[str, Any] = {"type": 2, "name": "imagine", "user": {"id": ME}}
 UUID_C = "cccccccc-0000-4000-8000-00000000000c"
 
 
@@ -380,6 +381,20 @@ def a_retried_job(channel: Channel, **fields: Any) -> Job:
     channel.attempt_ends(doubtful, queued, ev.RetryRequested())
     again, _ = step(queued, ev.AttemptStarted("nonce-again", "session", "650", 1), 1301.0)
     return step(again, ev.Accepted(), 1302.0)[0]
+
+
+def test_the_start_of_an_earlier_attempt_proves_nothing_of_the_one_in_doubt() -> None:
+    """Else the result of the one in doubt contradicts it, and is lost if the earlier one makes no picture."""
+    channel = Channel(CHANNEL, lambda **_: None, quiet_time=60.0)
+    channel.tracker.me = ME
+    again = replace(a_retried_job(channel), state=State.IN_DOUBT)
+    ((_, earlier),) = hear(channel.tracker, [again], started("700", nonce="nonce-jobone"))
+    running, _ = step(again, earlier, 1310.0)
+    assert (running.state, running.message_id, running.start_by_looks) == (State.RUNNING, "700", True)
+    own = started("710", nonce="nonce-again") | {"interaction": {**RUNNING_ID, "id": "655"}}
+    ((_, present),) = hear(channel.tracker, [running], own)
+    follows, _ = step(running, present, 1320.0)
+    assert (follows.message_id, follows.start_by_looks) == ("710", False)
 
 
 @pytest.mark.parametrize("fields", [{"message_id": "600"}, {}, {"queued_by_bot": True}])
