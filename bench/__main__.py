@@ -44,7 +44,7 @@ MEASUREMENTS = (
 ON_REQUEST = ("peers",)
 """Measurements that run only if they are named, because they download something."""
 
-TIME_LIMIT, QUICK_TIME_LIMIT = 1800, 300
+TIME_LIMIT, QUICK_TIME_LIMIT = 1800, 900
 """Seconds that one measurement may take; it is then ended with all that it has started."""
 
 LAST_LIMIT = 60

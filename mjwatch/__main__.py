@@ -5,17 +5,20 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import signal
 import sys
 import traceback
 from pathlib import Path
 
 from mjwatch.errors import ConfigError, MjwatchError
 
-INTERRUPTED = 130
+INTERRUPTED, TERMINATED = 130, 143
 
 
 def main() -> None:
     """Run the CLI. An error becomes a line on standard error, with what to do about it, and an exit code."""
+    if os.getpid() == 1:
+        _end_at_sigterm()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a character that the terminal lacks is shown as its number
             stream.reconfigure(errors="backslashreplace")
@@ -38,6 +41,14 @@ def main() -> None:
             f"internal error in mjwatch: {_location(error)} - please report it; python -X dev shows more"
         )
         sys.exit(1)
+
+
+def _end_at_sigterm() -> None:
+    """Have SIGTERM end this process: the first one of a container does not get it without a handler.
+
+    The daemon has its own handler, as soon as there is anything to finish.
+    """
+    signal.signal(signal.SIGTERM, lambda number, frame: os._exit(TERMINATED))
 
 
 def _lines(error: MjwatchError) -> list[str]:

@@ -201,7 +201,9 @@ class Runtime:
         self._metrics = MetricsFile(Path(textfile), self._figures, time.time) if textfile else None
         self.engine.on_event = self._changed
         self._connection = self._gateway(queue)
-        self._wakeups = WakeupListener(config.state.path, lambda: queue.put(RequestsPending()))
+        self._wakeups = WakeupListener(
+            config.state.path, lambda: queue.put(RequestsPending()), self.unhealthy_parts
+        )
 
     def _locked_journal(self, stack: ExitStack) -> tuple[Journal, Ownership]:
         """Take all locks and open the journal; also return who owns the inbox."""
@@ -211,7 +213,7 @@ class Runtime:
         ownership = self._ownership(journal)
         if self._watch_inbox:
             ownership.claim()  # first, so that a host that is refused has changed nothing
-            stack.enter_context(inbox_lock(config.inbox.path, machine_id()))
+            stack.enter_context(inbox_lock(config.inbox.path, machine_id(journal.identity())))
         stack.enter_context(account_lock(config.discord.api_url, keys.token.reveal(), keys.channel_id))
         return journal, ownership
 
@@ -266,7 +268,8 @@ class Runtime:
             take_over=self._take_over,
             accept_existing=self._accept_existing,
         )
-        return Ownership(inbox.path, Owner(host_name(), machine_id(), journal.identity()), facts)
+        identity = journal.identity()
+        return Ownership(inbox.path, Owner(host_name(), machine_id(identity), identity), facts)
 
     def _summary(self) -> dict[str, Any]:
         """Return a summary of the service, for those who see the outbox only."""

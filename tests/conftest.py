@@ -71,7 +71,7 @@ def loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
-    for name in ("MJWATCH_CONFIG", "MJWATCH_TOKEN", "MJWATCH_GUILD_ID", "MJWATCH_CHANNEL_ID"):
+    for name in ("MJWATCH_CONFIG", "MJWATCH_TOKEN", "MJWATCH_GUILD_ID", "MJWATCH_CHANNEL_ID", "container"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(output, "_config_option", "")  # which a command line in this process may leave
 

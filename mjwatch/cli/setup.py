@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated
@@ -20,6 +21,7 @@ from mjwatch.settings.secrets import (
     GUILD_FILE,
     TOKEN_FILE,
     check_token,
+    origins,
     parse_channel_address,
 )
 from mjwatch.settings.values import did_you_mean, is_snowflake
@@ -96,7 +98,7 @@ def init(
     write_configuration(folder, channel or "", token, values=values)
     _echo_paths(folder / "config.toml")
     file = folder / "config.toml"
-    _echo_next_steps(None if file == _found_by_default() else file, token)
+    _echo_next_steps(None if file == _found_by_default() else file, bool(token) or _has_token(file))
 
 
 def default_folder() -> Path:
@@ -143,21 +145,31 @@ def _echo_paths(file: Path) -> None:
     typer.echo("")
 
 
-def _echo_next_steps(file: Path | None, token: str | None) -> None:
+def _has_token(file: Path) -> bool:
+    """Return whether a token comes from elsewhere, such as a container's secrets."""
+    with suppress(ConfigError):
+        return bool(origins(Config.load(file).keys.path)["token"])
+    return False
+
+
+def _echo_next_steps(file: Path | None, has_token: bool) -> None:
     """Print the next commands. ``file``: the configuration, where it must be named on the command line."""
     mjwatch = "mjwatch" if file is None else f"mjwatch --config {quote(plain(file))}"
-    if not token:
+    if not has_token:
         typer.echo("The token is still missing.")
     typer.echo("Next:")
-    for command in ([] if token else ["keys set token"]) + ["check", "run"]:
+    for command in ([] if has_token else ["keys set token"]) + ["check", "run"]:
         typer.echo(f"  {mjwatch} {command}")
 
 
-def _named_folder(config: Path | None) -> Path | None:
-    """Return the folder that ``mjwatch --config FILE init`` means."""
+def _named_folder(option: Path | None) -> Path | None:
+    """Return the folder that ``mjwatch --config FILE init`` means, or that the environment names."""
+    named = os.environ.get("MJWATCH_CONFIG")
+    config = option or (Path(named) if named else None)
     if config is not None and config.name != "config.toml":
+        source = "--config" if option else "MJWATCH_CONFIG"
         raise ConfigError(
-            f"init writes a config.toml, but --config names {config.name}", "use --folder instead"
+            f"init writes a config.toml, but {source} names {config.name}", "use --folder instead"
         )
     return None if config is None else config.parent
 

@@ -27,8 +27,8 @@ from mjwatch.cli.output import (
     wrap,
 )
 from mjwatch.cli.progress import bar_table
-from mjwatch.errors import MjwatchError
-from mjwatch.host.running import daemon_runs
+from mjwatch.errors import DaemonError, MjwatchError
+from mjwatch.host.running import daemon_runs, unhealthy_parts
 from mjwatch.inbox.scanner import InboxScanner
 from mjwatch.jobs.pacing import Pace
 from mjwatch.jobs.status_text import clock, limit_text, quiet_text
@@ -42,6 +42,7 @@ from mjwatch.trouble import TroubleKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Set
+    from pathlib import Path
     from types import FrameType
 
     from rich.console import RenderableType
@@ -59,14 +60,21 @@ NAMED_FILES = 3
 def status(
     context: typer.Context,
     watch: Annotated[bool, typer.Option("--watch", help="Update the view until Ctrl-C.")] = False,
+    health: Annotated[
+        bool,
+        typer.Option("--health", help="Show only whether the daemon works, for a container's health check."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Show what the service is doing.
 
     Shows what is wrong and what to do about it, jobs by state, running jobs, the pace, what was sent in the
     last 24 hours, and what waits in the inbox. With --watch and --json, or outside a terminal, prints each
-    change.
+    change. With --health, the exit code is 1 if a part of the daemon hangs, and 3 if no daemon runs.
     """
+    if health:
+        show_health(read_config(context).state.path, as_json=as_json)
+        return
     view = StatusView(read_config(context))
     if watch:
         watch_status(view, as_json=as_json)
@@ -78,6 +86,19 @@ def status(
         view.echo(facts)
     if facts["paused"] is not None:
         raise typer.Exit(NEEDS_PERSON)
+
+
+def show_health(state: Path, *, as_json: bool) -> None:
+    """Print whether the daemon works. A pause is not a fault: restarting the daemon would not end it."""
+    if not daemon_runs(state):
+        raise DaemonError("no daemon runs", "start it: `mjwatch run`")
+    failed = unhealthy_parts(state)
+    if as_json:
+        echo_json({"healthy": not failed, "no_longer_working": failed})
+    else:
+        typer.echo(f"no longer working: {', '.join(failed)}; restart mjwatch" if failed else "healthy")
+    if failed:
+        raise typer.Exit(1)
 
 
 class StatusView:

@@ -114,7 +114,7 @@ def check_folders(config: Config, inotify: Path, account: Account) -> Iterator[C
     yield _folder("state", config.state.path)
     if not nested:
         yield _staging(config.state.path, config.outbox.path)
-    yield _owner(config.inbox.path)
+    yield _owner(config.inbox.path, config.state.path / JOURNAL_FILE)
     yield _journal(config)
     yield from _pause(config)
     yield _inotify(config, inotify)
@@ -149,16 +149,25 @@ def _staging(state: Path, outbox: Path) -> CheckResult:
     )
 
 
-def _owner(inbox: Path) -> CheckResult:
+def _owner(inbox: Path, journal: Path) -> CheckResult:
     """Check which host owns the inbox: two hosts that share an inbox would both run every file."""
     owner = owner_of(inbox)
     if owner is None:
         return ok("owner", "the inbox has no owner yet; the first start makes this machine its owner")
-    if owner.machine == machine_id():
+    if owner.machine == machine_id(_identity(journal)):
         return ok("owner", "the inbox belongs to this machine")
     host = f'"{owner.host}"' if owner.host else "a host whose name in the marker can't be read"
     hint = "stop mjwatch there for good, then start it here once with `mjwatch run --take-over`"
     return fail("owner", f"the inbox belongs to mjwatch on {host}", hint)
+
+
+def _identity(journal: Path) -> str:
+    """Return the id of a journal, "" if it has none or can't be read; the check of the journal says why."""
+    try:
+        with closing(JournalReader(journal)) as reader:
+            return str(reader.recall("journal") or "")
+    except JournalError:
+        return ""
 
 
 def _journal(config: Config) -> CheckResult:

@@ -7,8 +7,12 @@ import shlex
 import stat
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mjwatch.errors import ConfigError, DaemonError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 # ---- the machine
 
@@ -23,14 +27,15 @@ def host_name() -> str:
     return platform.node() or "unnamed"
 
 
-def machine_id() -> str:
+def machine_id(journal: str = "") -> str:
     """Return an id of this machine, hashed for this use alone as machine-id(5) asks.
 
-    A machine without an id gets one from its name.
+    A machine without an id gets one from its name. In a container ``journal``, the journal's id, is used:
+    each new container has another name, and all containers of an image may have the same id.
     """
     import hashlib
 
-    own_id = next(filter(None, map(_read, ID_FILES)), host_name())
+    own_id = (in_container() and journal) or next(filter(None, map(_read, ID_FILES)), host_name())
     return hashlib.sha256(f"mjwatch owner {own_id}".encode()).hexdigest()[:16]
 
 
@@ -47,6 +52,14 @@ CONTAINER_FILES = (Path("/run/.containerenv"), Path("/.dockerenv"))
 """Files that Podman and Docker put into a container."""
 
 
+def in_container(environ: Mapping[str, str] = os.environ) -> bool:
+    """Return whether this is a container of our image, or another that says so, as systemd expects it.
+
+    See https://systemd.io/CONTAINER_INTERFACE. Podman sets the variable, too; Docker does not.
+    """
+    return bool(environ.get("container"))
+
+
 def install_command(package: str) -> str:
     """Return what installs a missing package into this installation of mjwatch, as a person types it.
 
@@ -58,7 +71,7 @@ def install_command(package: str) -> str:
     if (environment / "uv-receipt.toml").is_file():
         return shlex.join(["uv", "pip", "install", "--python", sys.executable, package])
     command = shlex.join([sys.executable, "-m", "pip", "install", package])
-    if any(file.exists() for file in CONTAINER_FILES):
+    if in_container() or any(file.exists() for file in CONTAINER_FILES):
         return f"{command} (in the image; what is installed into a container is lost with it)"
     return command
 

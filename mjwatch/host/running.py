@@ -1,14 +1,15 @@
 """Whether a daemon works with a state folder, and how other processes wake it.
 
 A command that has written a request into the journal wakes the daemon with a datagram to a socket in the
-state folder. Without such a socket (Windows, a path that is too long, some network file systems) the daemon
-checks for requests every second. A lost datagram only delays the check. Commands that only look import this
-module, so it imports little.
+state folder; another datagram asks whether all parts of the daemon work. Without such a socket (Windows, a
+path that is too long, some network file systems) the daemon checks for requests every second. A lost datagram
+only delays the check. Commands that only look import this module, so it imports little.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import socket
@@ -40,6 +41,12 @@ CHECK_INTERVAL = 10.0
 """Seconds between two checks without a datagram: the socket's file may have been deleted."""
 
 CHECK_INTERVAL_WITHOUT_SOCKET = 1.0
+
+WAKEUP, HEALTH_QUESTION = b"\0", b"?"
+"""The datagrams that the daemon's socket receives."""
+
+HEALTH_TIMEOUT = 10.0
+"""Seconds within which a daemon answers, also on a busy machine."""
 
 
 def daemon_runs(state: Path) -> bool:
@@ -99,16 +106,44 @@ def wake_daemon(state: Path) -> None:
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender, contextlib.suppress(OSError):
         sender.setblocking(False)
-        sender.sendto(b"\0", str(state / SOCKET_FILE))
+        sender.sendto(WAKEUP, str(state / SOCKET_FILE))
+
+
+def unhealthy_parts(state: Path, timeout: float = HEALTH_TIMEOUT) -> list[str]:
+    """Ask the daemon of this state folder which of its parts no longer work; without an answer, "control".
+
+    A daemon that can't be asked has none: it is starting or stopping, has no socket, or this is not Linux.
+    """
+    if sys.platform != "linux" or not _can_have_socket(state):
+        return []
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as asker:
+        asker.settimeout(timeout)
+        asker.bind("")  # an address without a file, for the answer (unix(7), autobind)
+        try:
+            asker.sendto(HEALTH_QUESTION, str(state / SOCKET_FILE))
+        except (FileNotFoundError, ConnectionRefusedError):
+            return []
+        except TimeoutError:
+            return ["control"]
+        except OSError as error:
+            message = f"the daemon of {state} can't be asked: {error.strerror}"
+            raise DaemonError(message, "run the command as the user of the service") from error
+        try:
+            return [str(part) for part in json.loads(asker.recv(4096))]
+        except TimeoutError:
+            return ["control"]
 
 
 class WakeupListener:
     """The daemon's thread "control": calls ``on_wakeup`` after each datagram, and at intervals."""
 
-    def __init__(self, state: Path, on_wakeup: Callable[[], None]) -> None:
-        """The caller owns the state folder."""
+    def __init__(
+        self, state: Path, on_wakeup: Callable[[], None], unhealthy: Callable[[], list[str]] = list
+    ) -> None:
+        """The caller owns the state folder. ``unhealthy`` names the daemon's parts that no longer work."""
         self._state = state
         self._on_wakeup = on_wakeup
+        self._unhealthy = unhealthy
         self._stopping = threading.Event()
         self._socket: socket.socket | None = None
         self._stop_sender: socket.socket | None = None
@@ -174,7 +209,15 @@ class WakeupListener:
             self._stopping.wait(CHECK_INTERVAL_WITHOUT_SOCKET)
             return
         with contextlib.suppress(TimeoutError):
-            self._socket.recv(1)
+            datagram, asker = self._socket.recvfrom(1)
+            if datagram == HEALTH_QUESTION and asker:
+                self._answer(asker)
+
+    def _answer(self, asker: str | bytes) -> None:
+        answer = json.dumps(self._unhealthy()).encode()
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.setblocking(False)
+            sender.sendto(answer, asker)
 
 
 def _can_have_socket(state: Path) -> bool:

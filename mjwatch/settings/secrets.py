@@ -208,7 +208,7 @@ def _read_token(folder: Path, environ: Mapping[str, str]) -> str:
     text, origin = _first(_TOKEN_SOURCE, folder, environ)
     if not text:
         raise ConfigError(
-            f"there is no Discord token: {origin} is missing or empty",
+            f"there is no Discord token: {origin} {_why_empty(origin)}",
             "run `mjwatch keys set token`; or write only the token into the file, and"
             f" `chmod 600 {quote(origin)}`",
         )
@@ -229,7 +229,7 @@ def _read_channel(folder: Path, environ: Mapping[str, str]) -> str:
     text, origin = _first(_CHANNEL_SOURCE, folder, environ)
     if not text:
         raise ConfigError(
-            f"there is no channel id: {origin} is missing or empty",
+            f"there is no channel id: {origin} {_why_empty(origin)}",
             f"run `mjwatch keys set channel` with the channel's address from the browser: {_ADDRESS_FORM}",
         )
     if not is_snowflake(text):
@@ -265,6 +265,15 @@ def _first(source: _Source, folder: Path, environ: Mapping[str, str]) -> tuple[s
     return environ.get(source.variable, "").strip(), (
         source.variable if environ.get(source.variable, "").strip() else str(folder / source.files[0])
     )
+
+
+def _why_empty(path: str) -> str:
+    """Return why a key file gave no text; with credentials, a closed one is passed over."""
+    try:
+        is_closed = Path(path).exists() and not os.access(path, os.R_OK)
+    except PermissionError:
+        is_closed = True
+    return "is closed to this user" if is_closed else "is missing or empty"
 
 
 def _read(path: Path, *, private: bool, may_be_closed: bool = False) -> str:

@@ -16,7 +16,17 @@ _OUTSIDE_PATH = {
 }
 """Programs that only other programs start, so they are not in PATH."""
 
-_PACKAGES = {"sftp": "openssh-client", "sftp-server": "openssh-sftp-server", "unshare": "util-linux"}
+_PACKAGES = {
+    "sftp": "openssh-client",
+    "sftp-server": "openssh-sftp-server",
+    "unshare": "util-linux",
+    "nsenter": "util-linux",
+}
+
+
+def package_of(name: str) -> str:
+    """Return the package of Debian that has a program."""
+    return _PACKAGES.get(name, name)
 
 
 def program(name: str) -> str:
@@ -24,7 +34,5 @@ def program(name: str) -> str:
     paths = [path for path in _OUTSIDE_PATH.get(name, ()) if Path(path).exists()]
     found = shutil.which(name) or next(iter(paths), None)
     if found is None:
-        pytest.fail(
-            f"this test needs the program {name} (apt-get install {_PACKAGES.get(name, name)})", pytrace=False
-        )
+        pytest.fail(f"this test needs the program {name} (apt-get install {package_of(name)})", pytrace=False)
     return found

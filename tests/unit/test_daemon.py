@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import socket
 import sqlite3
 import sys
@@ -93,3 +95,21 @@ def test_without_systemd_a_wrong_configuration_has_the_code_of_every_command(
     (tmp_path / "config.toml").write_text("[pace]\nmax_in_fligth = 3\n")
     assert run_verb(monkeypatch, tmp_path / "config.toml") == 3
     assert "did you mean max_in_flight?" in capsys.readouterr().err
+
+
+def test_the_first_process_of_a_container_ends_at_sigterm_before_the_daemon_handles_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Otherwise an engine that stops it at once waits until its patience ends."""
+    before = signal.getsignal(signal.SIGTERM)
+    exits: list[int] = []
+    monkeypatch.setattr(os, "_exit", exits.append)
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    monkeypatch.setattr(sys, "argv", ["mjwatch", "--version"])
+    try:
+        with pytest.raises(SystemExit):
+            __main__.main()
+        signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert exits == [143]

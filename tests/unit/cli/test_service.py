@@ -359,3 +359,25 @@ def test_init_writes_the_file_that_the_command_line_names(
     assert (tmp_path / "here" / "config.toml").is_file()
     assert init("other.toml") == 3
     assert "init writes a config.toml, but --config names other.toml" in capsys.readouterr().err
+
+
+def test_init_writes_the_file_that_the_environment_names_and_sees_a_token_from_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def init(name: str) -> int:
+        monkeypatch.setenv("MJWATCH_CONFIG", str(tmp_path / name))
+        monkeypatch.setattr(sys, "argv", ["mjwatch", "init", "--yes", "--channel", ADDRESS])
+        with pytest.raises(SystemExit) as ended:
+            __main__.main()
+        return int(ended.value.code or 0)
+
+    assert init("bare/config.toml") == 0
+    assert "The token is still missing." in capsys.readouterr().out
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    (tmp_path / "token").write_text("an-invented-token\n")
+    (tmp_path / "token").chmod(0o444)
+    assert init("with-secret/config.toml") == 0
+    assert (tmp_path / "with-secret" / "config.toml").is_file()
+    assert "token" not in capsys.readouterr().out
+    assert init("other.toml") == 3
+    assert "init writes a config.toml, but MJWATCH_CONFIG names other.toml" in capsys.readouterr().err

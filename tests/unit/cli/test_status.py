@@ -20,6 +20,7 @@ from rich.console import Console
 from mjwatch.cli import status
 from mjwatch.cli.status import status_screen, watch_status
 from mjwatch.errors import JournalError
+from mjwatch.host.lock import daemon_lock
 from mjwatch.journal.reader import TakenFile
 from mjwatch.journal.writer import Journal
 from mjwatch.model import State
@@ -30,6 +31,8 @@ from tests.helpers.timeouts import deadline
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
+
+    from tests.helpers.command_result import CommandResult
 
 HANG = deadline(60.0)
 
@@ -251,3 +254,19 @@ def read_until(terminal: int, found: Callable[[str], bool]) -> str:
         except OSError:  # nobody has the other end any more
             pytest.fail(f"it ended: {text!r}")
     return text.decode(errors="replace")
+
+
+@pytest.mark.parametrize("failed", [[], ["the loop", "the inbox"]])
+def test_a_health_check_fails_if_a_part_hangs_but_not_for_a_pause(
+    mjwatch: Callable[..., CommandResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failed: list[str]
+) -> None:
+    monkeypatch.setattr(status, "unhealthy_parts", lambda state: failed)
+    absent = mjwatch("status", "--health")
+    assert (absent.code, absent.err) == (3, "mjwatch: no daemon runs - start it: `mjwatch run`\n")
+    mjwatch("pause")
+    with daemon_lock(tmp_path / "state"):
+        shown, as_json = mjwatch("status", "--health"), mjwatch("status", "--health", "--json")
+    text = "no longer working: the loop, the inbox; restart mjwatch" if failed else "healthy"
+    assert (shown.code, shown.out) == (1 if failed else 0, f"{text}\n")
+    assert as_json.code == shown.code
+    assert json.loads(as_json.out) == {"healthy": not failed, "no_longer_working": failed}

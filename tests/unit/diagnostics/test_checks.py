@@ -125,6 +125,19 @@ def test_the_inbox_of_another_host_fails_and_our_own_passes(workspace: Path) -> 
     assert states(check(workspace)) == {}
 
 
+def test_the_inbox_of_the_container_before_is_our_own_if_the_journal_is_the_same(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("container", "oci")
+    with closing(Journal(workspace / "state/journal.sqlite3")) as journal:
+        machine = machine_id(journal.identity())
+    marker = workspace / "inbox/.mjwatch-owner"
+    marker.write_text(json.dumps({"host": "1f2e3d", "machine": machine, "journal": "x"}))
+    assert states(check(workspace)) == {}
+    marker.write_text(json.dumps({"host": "here", "machine": machine_id(), "journal": "x"}))
+    assert states(check(workspace)) == {"owner": "fail"}
+
+
 def test_little_space_and_a_state_folder_on_a_network_are_warnings(
     workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,16 +167,18 @@ def test_credentials_that_systemd_passes_are_shown(workspace: Path, tmp_path: Pa
     passed.mkdir()
     (passed / "API_guild_id.key").write_text(GUILD)
 
-    def credential() -> CheckResult:
+    def credential(**environ: str) -> CheckResult:
         results = run_checks(
             workspace / "config.toml",
             connect=lambda _config, _keys: FakeAPI(),
-            environ={"CREDENTIALS_DIRECTORY": str(passed)},
+            environ={"CREDENTIALS_DIRECTORY": str(passed), **environ},
             inotify=workspace / "inotify",
         )
         return next(result for result in results if result.name == "credential")
 
     assert credential().state is CheckState.WARN
+    in_container = credential(container="oci")
+    assert (in_container.state, in_container.detail) == (CheckState.OK, f"{passed} has guild_id")
     (passed / "authToken.key").write_text(TOKEN)
     assert credential().detail == "systemd passes token, guild_id"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 
 from mjwatch import __version__
 from tests.helpers.timeouts import deadline
+from tests.scenarios.required_programs import package_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[3]
 HANG = deadline(150.0)
 
-SOURCES = ("mjwatch", "tests", "docs", "systemd", "keys", "bench")
+SOURCES = ("mjwatch", "tests", "docs", "systemd", "container", "keys", "bench")
 SECRET = "an-invented-token-that-must-not-travel"
 
 
@@ -94,6 +96,15 @@ def test_the_sdist_has_what_a_clone_has_and_no_key(built: Built) -> None:
         if folder not in {"keys", "bench"}:
             assert set(files_below(ROOT / folder)) <= names
     assert {name for name in names if name.startswith("keys/")} == {"keys/README.md"}
+
+
+def test_ci_installs_every_program_that_a_test_needs() -> None:
+    sources = [path.read_text("utf-8") for path in (ROOT / "tests").rglob("*.py")]
+    named = {name for text in sources for name in re.findall(r'\bprogram\("([\w-]+)"\)', text)}
+    essential = {"bash", "cp", "mv", "sh"}  # every Debian has them
+    packages = {package_of(name) for name in named - essential}
+    assert {"podman", "rsync", "syncthing"} < packages
+    assert packages <= set(re.findall(r"[\w-]+", (ROOT / ".ci" / "run").read_text("utf-8")))
 
 
 # ---- where nothing else is

@@ -39,6 +39,19 @@ def test_a_machine_without_an_id_gets_one_from_its_name(
     assert platform.host_name() == "unnamed"
 
 
+def test_in_a_container_the_machine_is_what_the_journal_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "machine-id").write_text("that of the image\n")
+    monkeypatch.setattr(platform, "ID_FILES", (tmp_path / "machine-id",))
+    outside = platform.machine_id("one")
+    assert outside == platform.machine_id("another")
+    monkeypatch.setenv("container", "oci")
+    assert platform.machine_id("one") == platform.machine_id("one")
+    assert len({outside, platform.machine_id("one"), platform.machine_id("another")}) == 3
+    assert platform.machine_id("") == outside
+
+
 @pytest.mark.parametrize(
     ("file", "expected"),
     [

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mjwatch.host import running
-from mjwatch.host.running import SOCKET_FILE, WakeupListener, wake_daemon
+from mjwatch.host.running import SOCKET_FILE, WakeupListener, unhealthy_parts, wake_daemon
 from tests.helpers.timeouts import deadline
 
 if TYPE_CHECKING:
@@ -103,3 +103,23 @@ def test_without_a_socket_it_checks_often(state: Path, lacking: str, monkeypatch
     with listening(state) as wakeups:
         wake_daemon(state)
         assert [wakeups.get(timeout=HANG) for _ in range(2)] == ["woken"] * 2
+
+
+@pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize("failed", [[], ["the loop"], ["the inbox", "the workers"]])
+def test_the_daemon_says_which_of_its_parts_no_longer_work(state: Path, failed: list[str]) -> None:
+    listener = WakeupListener(state, lambda: None, lambda: failed)
+    listener.start()
+    try:
+        assert unhealthy_parts(state, HANG) == failed
+        assert unhealthy_parts(state, HANG) == failed
+    finally:
+        listener.stop()
+
+
+def test_a_daemon_that_does_not_answer_hangs_and_one_without_a_socket_can_not_be_asked(state: Path) -> None:
+    assert unhealthy_parts(state) == []
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as silent:
+        silent.bind(str(state / SOCKET_FILE))
+        assert unhealthy_parts(state, 0.01) == ["control"]
+    assert unhealthy_parts(state) == []  # it was killed, and its file is still there

@@ -9,6 +9,7 @@ import pytest
 from mjwatch.config import Config, KeysSettings, load_keys
 from mjwatch.errors import ConfigError
 from mjwatch.settings.secrets import Keys, Secret, parse_channel_address, read_keys
+from tests.helpers.unprivileged_user import unprivileged
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,6 +101,20 @@ def test_a_credential_wins_over_a_file_and_a_file_over_the_environment(tmp_path:
     (credentials / "API_channel_id.key").write_text("333333333333333333", encoding="utf-8")
     keys = read_keys(folder, environ)
     assert (keys.token.reveal(), keys.channel_id) == ("from-credential", "333333333333333333")
+
+
+def test_a_key_file_that_this_user_may_not_read_is_not_called_missing() -> None:
+    with unprivileged() as folder:
+        write(folder / "keys", authToken=TOKEN, API_channel_id=CHANNEL)
+        (folder / "keys" / "authToken.key").chmod(0)
+        with pytest.raises(ConfigError) as caught:
+            read_keys(folder / "keys", {"CREDENTIALS_DIRECTORY": str(folder)})
+        assert "authToken.key is closed to this user" in str(caught.value)
+        (folder / "keys").chmod(0)
+        with pytest.raises(ConfigError) as caught:
+            read_keys(folder / "keys", {"CREDENTIALS_DIRECTORY": str(folder)})
+        assert "API_channel_id.key is closed to this user" in str(caught.value)
+        (folder / "keys").chmod(0o700)
 
 
 def test_an_empty_file_counts_as_missing(tmp_path: Path) -> None:
