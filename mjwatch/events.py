@@ -225,10 +225,12 @@ class StartMessageDeleted:
 class TimedOut:
     """The time in ``job.next_action_at`` has come.
 
-    ``result_held``: an unmatched result is kept that may be the job's or another's.
+    ``result_held``: an unmatched result is kept that may be the job's or another's. ``result_missed``: its
+    result may have come in a gap for which the history shows nothing.
     """
 
     result_held: bool = False
+    result_missed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,8 +136,10 @@ class Runtime:
 
     @property
     def started(self) -> bool:
-        """Whether inbox and gateway are up, or have shown what they wait for."""
+        """Whether inbox and gateway are up, or have shown what they wait for; all wait for a full disk."""
         service = self.engine.service
+        if service.journal_fails:
+            return True
         scanned = service.inbox_waiting is not None or service.inbox_is_closed
         return scanned and (
             self.connected or service.connection_trouble is not None or service.pause is not None
@@ -186,7 +188,7 @@ class Runtime:
         self._worker = self._workers(stack, queue, outbox)
         in_inbox = self._inbox.has_file if keep else None
         self.engine = build_engine(config, journal, self._channel, queue, self._worker.perform, in_inbox)
-        self.engine.load()
+        self.engine.load(patient=True)
         self.engine.on_turn = self._liveness.beat
         also = self._gallery.show_status if self._gallery else lambda status: None
         heartbeat = 60.0 * config.outbox.heartbeat

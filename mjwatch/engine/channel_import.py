@@ -123,10 +123,10 @@ class ChannelImport:
         """Go on where the last run ended. Where by-hand jobs are not collected, those until now are left."""
         self._import = Reading.stored(self._journal.recall(IMPORT))
         by_hand = Reading.stored(self._journal.recall(BY_HAND))
-        self._by_hand = None if by_hand is None else replace(by_hand, after=by_hand.since)
-        if self._by_hand is not None and not self._collects:
+        if by_hand is not None and self._collects:
+            self._by_hand = replace(by_hand, after=by_hand.since)
+        elif by_hand is not None:
             self._journal.remember({BY_HAND: None})
-            self._by_hand = None
 
     # ---- what a person asks for
 

@@ -132,26 +132,42 @@ class Engine:
         self.on_event: Callable[[], None] = lambda: None
         """Called after each event, from the loop's own thread: the state may look different now."""
         self.stopping = False
+        self._to_restart: list[str] | None = None
+        """The open jobs that do not know yet that the program was restarted; None once the work has begun."""
 
     # ---- the loop
 
-    def load(self) -> None:
+    def load(self, *, patient: bool = False) -> None:
         """Load what the journal holds: every open job gets the event that the program was restarted.
 
-        Then what a person asked for meanwhile is done and answered.
+        Then what a person asked for meanwhile is done and answered. Raises JournalError. ``patient``: where
+        the journal can be read but not written, as on a full disk, the loop does the rest once it can be.
         """
-        now = self._clock()
         self._channel.load(*map(self._journal.recall, ("gateway", "newest", "strangers", "held")))
         self.service.load()
         self.scheduler.load()
         self._jobs.update({job.id: job for job in self._journal.live_jobs()})
         self.service.limits = self.service.limits.with_probe_among(self._jobs)
-        self.imports.load()
-        self._deadlines.cap(now)
         self._drop_finished_candidates()
-        for job_id in list(self._jobs):
-            self._step(job_id, ev.Restarted())
+        self._to_restart = list(self._jobs)
+        try:
+            self._begin()
+        except JournalError as error:
+            if not patient:
+                raise
+            self.service.turn_failed(error)
+
+    def _begin(self) -> None:
+        """Do what a start has to write, unless that is done: nothing else may happen before it."""
+        if self._to_restart is None:
+            return
+        self.imports.load()
+        self._deadlines.cap(self._clock())
+        while self._to_restart:
+            self._step(self._to_restart[0], ev.Restarted())
+            del self._to_restart[0]
         self._requests.answer_all(self._clock)
+        self._to_restart = None
 
     def _drop_finished_candidates(self) -> None:
         """Note which jobs have got their result since the held results were stored."""
@@ -287,6 +303,8 @@ class Engine:
             self.service.journal_failed(error)
 
     def _handle(self, event: ev.LoopEvent) -> None:
+        if not isinstance(event, ev.StopRequested):
+            self._begin()
         match event:
             case ev.ForJob():
                 self._handle_job_event(event)
@@ -410,6 +428,7 @@ class Engine:
                 self.service.turn_done()
 
     def _turn(self, now: float) -> None:
+        self._begin()
         self._deadlines.follow_clock()
         monotonic, limits = self._monotonic(), self.service.limits
         if monotonic >= self._table.next_time:

@@ -372,6 +372,9 @@ def running_too_long(job: Job, event: ev.TimedOut, now: float, timeouts: Timeout
         job = replace(job, start_by_looks=False, start_deleted_at=None)
         cause = "a message that looked like its own was deleted"
         return doubt(job, ev.OutcomeUnknown(cause), now, timeouts)
+    if event.result_missed:
+        cause = "its message was deleted, and its result may have come while Discord was not heard"
+        return doubt(job, ev.OutcomeUnknown(cause), now, timeouts)
     detail = (
         "Midjourney deleted the job's message and sent no pictures. Midjourney does this if it objects to"
         " the content of a job, or if the job is cancelled in Discord."

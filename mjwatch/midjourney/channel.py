@@ -54,6 +54,10 @@ class Channel:
         # By job in doubt: the attempt for which history was already searched, so that it is not read again.
         # What came later was heard, or is newer than the newest known message.
         self._searched: dict[str, str | None] = {}
+        # Whether the last reading of the history showed nothing at all, as where it may not be read, and
+        # whether a message that the gateway left out was never read either.
+        self._shows_nothing = True
+        self._lacks_messages = False
 
     # ---- what the journal keeps of it
 
@@ -125,6 +129,7 @@ class Channel:
         if missed:
             self.stream.missed_something(monotonic)
             self.tracker.begin_gap()
+            self._lacks_messages = True
         return missed
 
     # ---- the life of a job
@@ -197,6 +202,9 @@ class Channel:
 
     def history_handled(self, event: ev.HistoryRead, monotonic: float) -> None:
         """Note that all that follows from this part of the history is committed."""
+        is_part = self.stream.cursor is not None or not event.complete
+        self._shows_nothing = not (is_part or event.messages or any(event.reread.values()))
+        self._lacks_messages = self._lacks_messages and self._shows_nothing
         self.stream.history_read(monotonic, upto=event.newest, complete=event.complete)
         if event.complete:
             self._lookups_done.update(self._lookups)
@@ -204,6 +212,7 @@ class Channel:
 
     def history_failed(self, monotonic: float) -> float:
         """Return the seconds until the next try to read the history."""
+        self._shows_nothing = True
         self._lookups_done.update(self._lookups)
         return self.stream.history_failed(monotonic)
 
@@ -274,7 +283,8 @@ class Channel:
             self.stream.job_overdue(monotonic)
             return None
         is_held = self.tracker.unmatched.has_result_for(job) or self.tracker.held.may_be_of(job)
-        return ev.TimedOut(result_held=is_held)
+        has_gap = self._lacks_messages or self._has_lost_session(job)
+        return ev.TimedOut(result_held=is_held, result_missed=has_gap and self._shows_nothing)
 
 
 def _may_run(job: Job, ended: Job, event: ev.JobEvent) -> bool:

@@ -8,7 +8,7 @@ from mjwatch import events as ev
 from mjwatch.midjourney.buttons import cancel_button_of
 from mjwatch.midjourney.matching.evidence import FINALS, expected_of
 from mjwatch.midjourney.parsing.parsed_message import MessageKind
-from mjwatch.model import Result, ResultKind
+from mjwatch.model import Result, ResultKind, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,7 +26,9 @@ _RESULTS = {
 
 def job_events(message: ParsedMessage, job: Job, found: Match) -> Iterable[ev.JobEvent]:
     """Yield what a message means for the job that it belongs to."""
-    by_looks = found.by_looks
+    # While it is unknown whether the present attempt runs, the start of an earlier one does not show that.
+    is_earlier = job.state is State.IN_DOUBT and not _of_present_attempt(message, job)
+    by_looks = found.by_looks or is_earlier
     match message.kind:
         case MessageKind.STARTED if message.message_id:
             cancel = cancel_button_of(message)

@@ -179,10 +179,10 @@ class MessageTracker:
         """
         parsed = [self._completed(self._parse("REST", message, jobs), jobs) for message in messages]
         unowned = [message for message in parsed if self._closed_owner(message, jobs) is None]
-        heard = [kept.message for kept in self.unmatched if kept.message.nonce is None]
-        starts = [message for message in (*unowned, *heard) if message.kind in _STARTS]
-        starts = [message for message in starts if self._may_be_mine(message)]
-        disputed = [pair for start in starts for pair in self._disputed_by(start, jobs)]
+        heard = [kept.message for kept in self.unmatched]
+        heard = [message for message in heard if message.kind in FINALS or message.nonce is None]
+        shown = [message for message in (*unowned, *heard) if message.kind in _KEPT_KINDS]
+        disputed = [pair for message in shown for pair in self._disputed_by(message, jobs)]
         jobs = _without_disputed_starts(jobs, disputed)
         found = match_history(
             unowned,
@@ -202,7 +202,12 @@ class MessageTracker:
             if message.message_id not in matched and self._may_be_mine(message):
                 self.unowned_finals += message.kind in FINALS
                 self.held.hold(message, jobs.values(), by_ids=True)
-        events = [pair for match_, message in found.matched for pair in self._events(match_, message, jobs)]
+        events: JobEvents = []
+        for match_, message in found.matched:
+            if match_.by_looks or self._is_only_one(match_, message, jobs):
+                events += self._events(match_, message, jobs)
+            else:
+                self.unmatched.add(message, None)
         return list(dict.fromkeys(disputed)) + events + self._reread(reread or {}, jobs)
 
     def next_matched(self, jobs: Mapping[str, Job]) -> tuple[UnmatchedMessage | HeldResult, JobEvents] | None:
@@ -305,6 +310,10 @@ class MessageTracker:
     def _assign(self, message: ParsedMessage, seq: int | None, jobs: Mapping[str, Job]) -> JobEvents:
         message = self._completed(message, jobs)
         pairs = self._answer_to_press(message, jobs)
+        disputed = self._disputed_by(message, jobs) if pairs is None and message.kind in FINALS else []
+        if disputed:
+            self.unmatched.add(message, seq)
+            return disputed
         if pairs is None:
             pairs = self._find(message, jobs)
         if pairs is None:
@@ -365,9 +374,14 @@ class MessageTracker:
         return disputed + _wrong_starts(message, jobs.values())
 
     def _is_only_one(self, found: Match, message: ParsedMessage, jobs: Mapping[str, Job]) -> bool:
-        """Return False if the match is by looks, and a kept message of another job of the bot fits too."""
+        """Return False if the match is by looks, and a kept message of another job of the bot fits too.
+
+        A start that was matched by looks proves whose its final is only once no gap is unread, which may show
+        another one.
+        """
         if not found.by_looks:
-            return True
+            is_proof = not jobs[found.job_id].start_by_looks or found.by == "nonce"
+            return is_proof or self.caught_up or message.kind not in FINALS
         others = [kept.message for kept in (*self.unmatched, *self.held)]
         fitting = [other for other in others if fits(other, jobs[found.job_id])]
         rivals = [other for other in fitting if not is_same_bot_job(other, message)]
@@ -378,20 +392,31 @@ class MessageTracker:
         return not rivals
 
     def _disputed_by(self, message: ParsedMessage, jobs: Mapping[str, Job]) -> JobEvents:
-        """Return the jobs whose start was matched by looks, and whose start this one might be as well.
+        """Return the jobs whose start was matched by looks, and that this message would fit without it.
 
-        Then either may be a foreign job's: their results are held until a person says which is whose.
+        It is another start, or the final of another job of the bot. Then either may be a foreign job's: their
+        results are held until a person says which is whose.
         """
-        pairs: JobEvents = []
-        for job in jobs.values():
-            is_other = job.start_by_looks and message.message_id != job.message_id
-            is_known = is_other and self.foreign_jobs.has_start(message)
-            if is_other and not is_known and fits(message, replace(job, message_id=None, job_uuid=None)):
-                self.foreign_jobs.note(message, uncertain=True)
-                first = replace(message, message_id=job.message_id, job_uuid=job.job_uuid)
-                self.foreign_jobs.note(first, uncertain=True)
-                pairs.append((job.id, ev.StartDisputed()))
-        return pairs
+        looks = [job for job in jobs.values() if job.start_by_looks and job.message_id != message.message_id]
+        others = [job for job in looks if not fits(message, job) and fits(message, _without_start(job))]
+        if not others or not self._may_be_mine(message) or self._is_known(message, jobs):
+            return []
+        for job in others:
+            self.foreign_jobs.note(message, uncertain=True)
+            start = replace(
+                message, kind=MessageKind.STARTED, message_id=job.message_id, job_uuid=job.job_uuid
+            )
+            start = replace(start, reply_to=job.button_press.message_id if job.button_press else None)
+            self.foreign_jobs.note(start, uncertain=True)
+        return [(job.id, ev.StartDisputed()) for job in others]
+
+    def _is_known(self, message: ParsedMessage, jobs: Mapping[str, Job]) -> bool:
+        """Return whether an id says whose this start or final is."""
+        if self.foreign_jobs.has_start(message) or self._closed_owner(message, jobs) is not None:
+            return True
+        if message.kind in FINALS and self.foreign_jobs.has_final(message):
+            return True
+        return match(message, jobs.values(), self.foreign_jobs, self.me, ids_only=True) is not None
 
     def _disprove_start(self, job: Job, message: ParsedMessage, found: Match) -> None:
         """Note the start that was matched by looks as a foreign job's if an id shows another start."""
@@ -458,9 +483,12 @@ def _is_start(message_id: str | None, jobs: Iterable[Job]) -> bool:
 
 def _without_disputed_starts(jobs: Mapping[str, Job], disputed: JobEvents) -> dict[str, Job]:
     """Return the jobs as they are once they know that their start may be another job's."""
-    none: dict[str, Any] = {"message_id": None, "job_uuid": None, "start_by_looks": False}
     in_dispute = {job_id for job_id, _ in disputed}
-    return {id_: replace(job, **none) if id_ in in_dispute else job for id_, job in jobs.items()}
+    return {id_: _without_start(job) if id_ in in_dispute else job for id_, job in jobs.items()}
+
+
+def _without_start(job: Job) -> Job:
+    return replace(job, message_id=None, job_uuid=None, start_by_looks=False)
 
 
 def _wrong_starts(message: ParsedMessage, jobs: Iterable[Job]) -> JobEvents:

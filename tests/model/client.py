@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mjwatch.journal.writer import Journal
-    from tests.model.world import World
+    from tests.model.world import Session, World
 
 PACE = Pace(max_in_flight=3, delay=0.0, jitter=0.0, max_per_day=0)
 TABLES = ("meta", "attempts", "requests", "images", "jobs", "fairness_groups", "files")
@@ -70,6 +70,10 @@ class Client:
         self._mtime = itertools.count(1000)
         self.broken: str | None = None
         """What shows a fault: an event that could not be handled, or a picture at another job's prompt."""
+        self.sent_in: dict[str, Session | None] = {}
+        """By nonce: the session that lived when the attempt began."""
+        self.reads_history = False
+        """Whether a part of the history is being handled."""
         self.on_result: Callable[[Job], None] = lambda job: None
         self.start()
 
@@ -83,7 +87,7 @@ class Client:
             self.journal,
             self.channel,
             self.queue,
-            self.effects.append,
+            self._perform,
             pace=PACE,
             timeouts=Timeouts(),
             min_fast_hours=0.0,
@@ -100,6 +104,11 @@ class Client:
         self.received = state.seq if state is not None else 0
         self.world.hears = self.hear
         self.turn()
+
+    def _perform(self, effect: ef.Effect) -> None:
+        if isinstance(effect, ef.Submit):
+            self.sent_in[effect.job.nonce or ""] = self.world.session
+        self.effects.append(effect)
 
     def _new_id(self) -> str:
         return f"job{next(self._names)}"
@@ -169,15 +178,21 @@ class Client:
         self.received += 1
         self.put(ev.GatewayResumed(session.id, self.received))
 
-    def identify(self, *, same_id: bool = False) -> None:
-        """Begin a new session; the old one is gone. Discord does not promise that its id is another one."""
-        old = self.world.session
-        name = old.id if same_id and old is not None else f"session-{next(self._sessions)}"
+    def identify(self) -> None:
+        """Begin a new session; the old one is gone."""
+        number = 1 if self.world.year.reuses_session_ids else next(self._sessions)
+        name = f"session-{number}"
         self.world.new_session(name)
         self.connected = True
         self.received = 1
         url = "ws://127.0.0.1:1/"
         self.put(ev.GatewayReady(name, url, ME, "ada", frozenset(), frozenset(), 1))
+
+    def history(self, read: ev.HistoryRead) -> None:
+        """Handle a part of the channel's history."""
+        self.reads_history = True
+        self.put(read)
+        self.reads_history = False
 
     # ---- what people do
 

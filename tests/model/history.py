@@ -253,9 +253,8 @@ class History:
             self.world.session = None  # the session dies: what is said from now on nobody hears
             self.tell("session lost")
         else:
-            same_id = self.rng.random() < 0.3
-            self.client.identify(same_id=same_id)
-            self.tell("new session" + (" with the old id" if same_id else ""))
+            self.client.identify()
+            self.tell("new session" + (" with the old id" if self.world.year.reuses_session_ids else ""))
 
     def _outage(self) -> None:
         """The session dies, the bot goes on with what it has and gets, and a new session begins."""
@@ -324,7 +323,7 @@ class History:
         newest = messages[-1]["id"] if messages else None
         if effect.after is None:  # the channel names its last message, also where none can be read
             newest = max(self.world.messages, key=int, default="0")
-        self.client.put(ev.HistoryRead(tuple(messages), newest, reread))
+        self.client.history(ev.HistoryRead(tuple(messages), newest, reread))
         self.tell(f"history: {len(messages)} messages after {effect.after}, reread {len(reread)}")
 
     # ---- the disk and the time

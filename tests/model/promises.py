@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from mjwatch.jobs.transitions import Timeouts
 from mjwatch.midjourney.elsewhere import ImportVerdict
 from mjwatch.midjourney.matching.evidence import duplicate_key
 from mjwatch.model import IN_FLIGHT, Job, State
@@ -100,7 +101,7 @@ class Promises:
         if made.owner is not None or made.pressed is not None or not is_equal:
             return False
         heard_of_own = any({"start", "final"} & other.shown for other in own)
-        if self._is_older(job):
+        if self._is_older(job) or (not heard_of_own and self._can_wait(job)):
             return False
         is_named = "name" in made.shown and not self._lost_its_name(made)
         missed = "start" not in made.shown and not any("final" in other.shown for other in own)
@@ -114,6 +115,16 @@ class Promises:
         )
         shown = [id_ for id_ in (job.result.message_id, start) if id_ is not None]
         return job.interaction_id is not None and min(map(int, shown)) < int(job.interaction_id)
+
+    def _can_wait(self, job: Job) -> bool:
+        """Return whether the session of the job's attempt lives, and the job is not overdue.
+
+        Then its own messages will come with their ids, and nobody needs to look for it in the history.
+        """
+        session = self.client.sent_in[job.nonce or ""]
+        is_due = job.submitted is None or job.start_deleted_at is not None
+        is_due = is_due or self.world.now - (job.submitted or 0.0) >= Timeouts().start_timeout
+        return self.client.reads_history and session is self.world.session and not is_due
 
     def _lost_its_name(self, made: BotJob) -> bool:
         """Return whether another start, whose own notice was not heard, may have ended this one's waiting."""

@@ -63,17 +63,17 @@ REVERTS: dict[str, tuple[Any, str, Any]] = {
 """By name: what is replaced in which module or class, and by what."""
 
 FOUND_BY = {
-    "parameters": 72,
-    "older": 1221,
-    "queue": 157,
+    "parameters": 39,
+    "older": 1516,
+    "queue": 206,
     "rivals": 916,
     "dispute": 583,
-    "duplicates": 251,
-    "own start": 706,
-    "news": 148,
-    "wrong start": 1176,
-    "given up": 260,
-    "stored": 1630,
+    "duplicates": 260,
+    "lost session": 1944,
+    "own start": 86,
+    "generation": 281,
+    "news": 40,
+    "given up": 716,
 }
 """The seed of a history that breaks a promise without the fix, and keeps all of them with it.
 

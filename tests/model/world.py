@@ -42,6 +42,8 @@ class Year:
     slots: int
     slow: float
     """The share of jobs that the bot begins late."""
+    reuses_session_ids: bool
+    """Whether each new session has the id of the last one: nothing promises that it is another one."""
 
     @classmethod
     def drawn(cls, rng: Random) -> Year:
@@ -58,6 +60,7 @@ class Year:
             suffix=rng.choice(["", "", " --s 250", " --v 7.0"]),
             slots=rng.choice([1, 1, 2, 3]),
             slow=rng.choice([0.0, 0.0, 0.0, 0.4]),
+            reuses_session_ids=rng.random() < 0.2,
         )
 
 

@@ -160,7 +160,7 @@ def is_put_aside(folder: Folder, name: str) -> bool:
     return name.startswith(ASIDE_PREFIX)
 
 
-def is_staged(folder: Folder, *_: object) -> bool:
+def is_staged(folder: Folder, *_: object, **__: object) -> bool:
     return folder.path.parent.name in STAGING_NAMES
 
 

@@ -6,7 +6,7 @@ Seen to catch: a POST handed out before its attempt is committed.
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ import pytest
 
 from mjwatch import effects as ef
 from mjwatch import events as ev
+from mjwatch.errors import JournalError
 from mjwatch.journal.reader import JournalReader
 from mjwatch.journal.writer import Journal
 from mjwatch.model import State
@@ -55,6 +56,17 @@ class Failing:
 
     def close(self) -> None:
         self.db.close()
+
+
+@dataclass
+class Full(Failing):
+    """A connection on which each writing statement fails while it is full."""
+
+    is_full: bool = True
+
+    def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
+        self.left = 1 if self.is_full else 0
+        return super().execute(statement, *values)
 
 
 @pytest.fixture
@@ -161,3 +173,54 @@ def test_a_write_that_fails_is_repeated_and_no_effect_comes_before_it_or_twice(
         (job,) = reader.listed(None, 2)
         assert (job.state, job.folder, len(job.nonces)) == (State.DONE, "cat-job00001", 1)
         assert len(reader.attempts_since(0.0)) == 1
+
+
+# ---- a start while nothing can be written
+
+
+def begun_while_full(path: Path, monkeypatch: pytest.MonkeyPatch, stack: ExitStack) -> EngineHarness:
+    """Return a start with one job whose POST was under way, and one that waits."""
+    with closing(Journal(path)) as journal:
+        before = EngineHarness(journal)
+        before.online()
+        before.drop("cat.txt", "a cat\n")
+        before.drop("dog.txt", "a cat\n")
+        assert before.job().state is State.SUBMITTING
+    journal = stack.enter_context(closing(Journal(path)))
+    monkeypatch.setattr(journal, "_db", Full(journal._db, MESSAGES[0], 0))
+    return EngineHarness(journal, first_nonce=100)
+
+
+def test_a_start_on_a_full_disk_waits_for_room_and_handles_nothing_before(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ExitStack() as stack:
+        harness = begun_while_full(path, monkeypatch, stack)
+        harness.engine.load(patient=True)
+        pass_time(harness)
+        harness.feed(ev.GatewayResumed("session-1", 9))
+        (trouble,) = harness.engine.service.troubles.current
+        assert "disk is full; nothing is sent and no file is taken" in str(trouble)
+        assert kinds(harness) == []
+        assert harness.job().state is State.SUBMITTING
+        harness.engine._journal._db.is_full = False  # type: ignore[attr-defined]
+        pass_time(harness)
+        assert (harness.job().state, harness.job("job00002").state) == (State.IN_DOUBT, State.QUEUED)
+        assert list(harness.engine.service.troubles.current) == []
+        assert kinds(harness) == []
+
+
+def test_a_start_on_a_full_disk_can_be_stopped(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with ExitStack() as stack:
+        harness = begun_while_full(path, monkeypatch, stack)
+        harness.engine.load(patient=True)
+        harness.engine.put(ev.StopRequested())
+        harness.engine.run()
+        assert harness.engine.stopping
+
+
+def test_without_a_loop_a_start_on_a_full_disk_says_so(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with ExitStack() as stack:
+        harness = begun_while_full(path, monkeypatch, stack)
+        with pytest.raises(JournalError, match="disk is full"):
+            harness.engine.load()

@@ -528,6 +528,13 @@ def test_a_job_whose_deleted_start_may_be_another_jobs_is_in_doubt_and_can_still
     assert _do(ev.Started("700"), job=doubtful).state is State.RUNNING
 
 
+def test_a_job_whose_result_may_have_come_unheard_is_in_doubt_after_its_start_was_deleted() -> None:
+    running = _do(ev.Accepted(), ev.Started("400"), job=_submitting())
+    doubtful = _do(ev.StartMessageDeleted(), ev.TimedOut(result_missed=True), job=running)
+    assert (doubtful.state, doubtful.message_id) == (State.IN_DOUBT, "400")
+    assert _do(ev.Finished(RESULT), job=doubtful).state is State.COLLECTING
+
+
 def test_a_sign_of_life_restarts_the_time_limit() -> None:
     job = _do(ev.Accepted(), ev.Started("400"), job=_submitting())
     later, _ = step(job, ev.Progressed(12), NOW + 500, LIMITS)

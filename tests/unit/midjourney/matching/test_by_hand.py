@@ -14,7 +14,7 @@ from mjwatch.midjourney.matching.foreign_jobs import ForeignJobs
 from mjwatch.midjourney.matching.matcher import Match, match, match_history
 from mjwatch.midjourney.parsing.messages import read_message
 from mjwatch.midjourney.tracker import MessageTracker
-from mjwatch.model import State
+from mjwatch.model import ButtonPress, State
 from tests.helpers.message_shapes import (
     CHANNEL,
     ME,
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from mjwatch.model import Job
 
 WIDE = "a red cat --ar 3:2"
+RUNNING_ID: dict[str, Any] = {"type": 2, "name": "imagine", "user": {"id": ME}}
 UUID_C = "cccccccc-0000-4000-8000-00000000000c"
 
 
@@ -292,6 +293,84 @@ def test_a_start_matched_by_looks_is_given_up_when_it_comes_again_with_another_n
     assert [*tracker.unmatched, *tracker.held] == [], "it is certainly a job by hand"
 
 
+# ---- the final of another job disputes such a start, too: whatever came first may be by hand
+
+BY_LOOKS: dict[str, Any] = {"state": State.RUNNING, "message_id": "600", "start_by_looks": True}
+
+
+@pytest.mark.parametrize(
+    ("ids", "other"),
+    [
+        ({"job_uuid": UUID_A}, result("701", uuid=UUID_B)),
+        ({}, result("701", uuid=UUID_B, reply_to="610")),
+    ],
+)
+@pytest.mark.parametrize("is_read", [False, True])
+def test_a_final_that_only_the_start_matched_by_looks_excludes_is_held_with_that_start_s_own(
+    ids: dict[str, Any], other: dict[str, Any], is_read: bool
+) -> None:
+    tracker, job = a_tracker(), a_job(**BY_LOOKS, **ids)
+    own = result("700", uuid=UUID_A, reply_to="600")
+    if is_read:
+        assert tracker.history([own, other], {job.id: job}) == [(job.id, ev.StartDisputed())]
+    else:
+        assert hear(tracker, [job], other) == [(job.id, ev.StartDisputed())]
+        waiting, _ = step(job, ev.StartDisputed(), 1300.0)
+        assert tracker.next_matched({job.id: waiting}) is None
+        assert hear(tracker, [waiting], own) == []
+        tracker.hold_unmatched({job.id: waiting})
+    assert {held.message_id for held in tracker.held} == {"700", "701"}
+    assert [entry["message_id"] for entry in tracker.foreign_jobs.stored()] == ["600"]
+
+
+def test_a_final_disputes_the_start_of_a_follow_up_which_is_kept_with_its_button() -> None:
+    press = ButtonPress("500", f"MJ::JOB::reroll::0::{UUID_A}::SOLO")
+    job = a_job(**BY_LOOKS, button_press=press, job_uuid=UUID_B)
+    tracker = MessageTracker(CHANNEL, lambda message_id, **_: "parent" if message_id == "500" else None)
+    tracker.me = ME
+    assert hear(tracker, [job], result("701", uuid=UUID_C, reply_to="500")) == [(job.id, ev.StartDisputed())]
+    (kept,) = tracker.foreign_jobs.stored()
+    assert (kept["message_id"], kept["pressed"], kept["uncertain"]) == ("600", "500", True)
+
+
+@pytest.mark.parametrize(
+    "final",
+    [
+        result("700", uuid=UUID_A),  # the start's own
+        result("701", uuid=UUID_B, prompt="a blue dog"),
+        result("701", uuid=UUID_B, who="4321"),
+        result("540", uuid=UUID_B),  # older than the job's interaction
+        result("701", uuid=UUID_B, reply_to="650"),  # a job by hand whose start had a name
+        result("701", uuid=UUID_C),  # another job's of ours
+    ],
+)
+def test_a_final_that_is_not_the_job_s_in_any_case_disputes_no_start(final: dict[str, Any]) -> None:
+    tracker, job = a_tracker(), a_job(**BY_LOOKS, job_uuid=UUID_A, interaction_id="550")
+    other = a_job("other", state=State.RUNNING, message_id="620", job_uuid=UUID_C)
+    hear(tracker, [job, other], started("650", nonce="4242"))
+    found = hear(tracker, [job, other], final)
+    assert (job.id, ev.StartDisputed()) not in found
+
+
+def test_the_final_of_a_start_matched_by_looks_waits_for_the_history_of_a_gap() -> None:
+    """Another start or final in it may be the job's as well."""
+    job, final = a_job(**BY_LOOKS, job_uuid=UUID_A), result("700", uuid=UUID_A)
+    tracker = a_tracker(caught_up=False)
+    assert hear(tracker, [job], final) == []
+    assert tracker.history([result("690", uuid=UUID_B)], {job.id: job}) == [(job.id, ev.StartDisputed())]
+
+
+@pytest.mark.parametrize("is_read", [False, True])
+def test_the_only_final_of_a_start_matched_by_looks_is_taken_once_a_gap_is_read(is_read: bool) -> None:
+    job, final = a_job(**BY_LOOKS, job_uuid=UUID_A), result("700", uuid=UUID_A)
+    tracker = a_tracker(caught_up=False)
+    assert (tracker.history([final], {job.id: job}) if is_read else hear(tracker, [job], final)) == []
+    tracker.caught_up = True
+    found = tracker.next_matched({job.id: job})
+    assert found is not None
+    assert [type(event) for _, event in found[1]] == [ev.Finished]
+
+
 # ---- attempts that a person gave up may still run
 
 
@@ -302,6 +381,20 @@ def a_retried_job(channel: Channel, **fields: Any) -> Job:
     channel.attempt_ends(doubtful, queued, ev.RetryRequested())
     again, _ = step(queued, ev.AttemptStarted("nonce-again", "session", "650", 1), 1301.0)
     return step(again, ev.Accepted(), 1302.0)[0]
+
+
+def test_the_start_of_an_earlier_attempt_proves_nothing_of_the_one_in_doubt() -> None:
+    """Else the result of the one in doubt contradicts it, and is lost if the earlier one makes no picture."""
+    channel = Channel(CHANNEL, lambda **_: None, quiet_time=60.0)
+    channel.tracker.me = ME
+    again = replace(a_retried_job(channel), state=State.IN_DOUBT)
+    ((_, earlier),) = hear(channel.tracker, [again], started("700", nonce="nonce-jobone"))
+    running, _ = step(again, earlier, 1310.0)
+    assert (running.state, running.message_id, running.start_by_looks) == (State.RUNNING, "700", True)
+    own = started("710", nonce="nonce-again") | {"interaction": {**RUNNING_ID, "id": "655"}}
+    ((_, present),) = hear(channel.tracker, [running], own)
+    follows, _ = step(running, present, 1320.0)
+    assert (follows.message_id, follows.start_by_looks) == ("710", False)
 
 
 @pytest.mark.parametrize("fields", [{"message_id": "600"}, {}, {"queued_by_bot": True}])

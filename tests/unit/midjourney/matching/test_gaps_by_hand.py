@@ -283,3 +283,61 @@ def test_in_the_history_an_earlier_attempt_is_no_rival_of_its_own_job() -> None:
     final = read(result("700"))
     assert match_history([final], [a_job()], foreign_jobs, ME).matched == [(Match("jobaaaaa", "text"), final)]
     assert match_history([final], [a_job("jobbbbbb")], foreign_jobs, ME).matched == []
+
+
+# ---- a result that the history does not show
+
+
+def looked_up(channel: Channel, job: Job, *read_again: ev.HistoryRead | None) -> ev.TimedOut | None:
+    """Return what becomes of an overdue job once the history is read (None: it can't be)."""
+    jobs = {job.id: job}
+    assert channel.overdue(job, 1100.0) is None
+    for event in read_again:
+        if event is None:
+            channel.history_failed(1100.0)
+        else:
+            channel.history(event, jobs)
+            channel.history_handled(event, 1100.0)
+    return channel.overdue(job, 1101.0)
+
+
+@pytest.mark.parametrize(
+    ("session_id", "read_now", "is_missed"),
+    [
+        ("session", ev.HistoryRead((), None), False),  # all was heard
+        ("lost", ev.HistoryRead((), None), True),
+        ("lost", ev.HistoryRead((), None, {"600": None}), True),
+        ("lost", None, True),
+        ("lost", ev.HistoryRead((started("650", "a dog", nonce="77"),), "650"), False),
+        ("lost", ev.HistoryRead((), None, {"600": None, "610": started("610", "a dog")}), False),
+    ],
+)
+def test_after_a_gap_an_empty_history_does_not_prove_that_there_is_no_result(
+    session_id: str, read_now: ev.HistoryRead | None, is_missed: bool
+) -> None:
+    """It may be a missing right to read."""
+    job = a_job(state=State.RUNNING, message_id="600", session_id=session_id, session_generation=1)
+    job = replace(job, start_deleted_at=1000.0, next_action_at=1060.0)
+    assert looked_up(a_channel(job, "session"), job, read_now) == ev.TimedOut(result_missed=is_missed)
+
+
+def test_the_last_part_of_a_long_history_shows_something_although_it_is_empty() -> None:
+    job = a_job(state=State.RUNNING, message_id="600", session_id="lost", session_generation=1)
+    job = replace(job, start_deleted_at=1000.0, next_action_at=1060.0)
+    first = ev.HistoryRead((started("650", "a dog", nonce="77"),), "650", complete=False)
+    found = looked_up(a_channel(job, "session"), job, first, ev.HistoryRead((), None))
+    assert found == ev.TimedOut(result_missed=False)
+
+
+def test_what_the_gateway_left_out_is_a_gap_too_until_the_history_shows_something() -> None:
+    job = a_job(state=State.RUNNING, message_id="600", session_id="session", session_generation=1)
+    job = replace(job, start_deleted_at=1000.0, next_action_at=1060.0)
+    channel = a_channel(job, "session")
+    update = {"channels": [{"id": CHANNEL, "last_message_id": "700"}]}
+    assert channel.dispatch_handled(ev.GatewayDispatch("PASSIVE_UPDATE_V1", update, 3), 1002.0)
+    empty = ev.HistoryRead((), None)
+    assert looked_up(channel, job, empty) == ev.TimedOut(result_missed=True)
+    shown = ev.HistoryRead((started("650", "a dog", nonce="77"),), "650")
+    later = replace(job, next_action_at=1070.0)
+    assert looked_up(channel, later, shown) == ev.TimedOut(result_missed=False)
+    assert looked_up(channel, replace(job, next_action_at=1080.0), empty) == ev.TimedOut()
