@@ -78,7 +78,7 @@ FOUND_BY = {
 }
 """The seed of a history that breaks a promise without the fix, and keeps all of them with it.
 
-Seeds 1-2500 do not find ``wrong start``. ``python -m tests.model.run --first --without FIX`` looks for others:
+Seeds 1-2500 do not find ``wrong start``. ``python -m tests.model.run --first --without FIX`` finds others:
 any change of the model or of matching may change the seeds.
 """
 
