@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mjwatch.jobs.transitions import Timeouts
     from mjwatch.journal.writer import Journal
     from mjwatch.midjourney.channel import Channel
-    from mjwatch.midjourney.tracker import JobEvents
+    from mjwatch.midjourney.job_events import JobEvents
 
 log = logging.getLogger("mjwatch")
 

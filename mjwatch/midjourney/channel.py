@@ -13,12 +13,13 @@ from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.discord.json_values import id_of
 from mjwatch.discord.stream_position import SilenceProof, StreamPosition
-from mjwatch.midjourney.tracker import JobEvents, MessageTracker
+from mjwatch.midjourney.tracker import MessageTracker
 from mjwatch.model import ENDED, IN_FLIGHT, Job, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from mjwatch.midjourney.job_events import JobEvents
     from mjwatch.midjourney.matching.held_results import HeldResult
 
 GRACE_PERIOD = 60.0

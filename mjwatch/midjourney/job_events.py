@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from mjwatch.midjourney.parsing.parsed_message import ParsedMessage
     from mjwatch.model import Job
 
+JobEvents = list[tuple[str | None, ev.JobEvent]]
+"""Events with the id of their job; None for a refusal that concerns the account and no job of ours."""
+
 _RESULTS = {
     MessageKind.RESULT: ResultKind.GRID,
     MessageKind.SINGLE: ResultKind.SINGLE,

@@ -9,8 +9,15 @@ from mjwatch import events as ev
 from mjwatch.discord.json_values import id_of, object_of, snowflake_of
 from mjwatch.discord.protocol import MIDJOURNEY_APPLICATION_ID
 from mjwatch.midjourney.interactions import INTERACTION_EVENTS, read_interaction
-from mjwatch.midjourney.job_events import finished, job_events
-from mjwatch.midjourney.matching.evidence import FINALS, could_be_about, expected_of
+from mjwatch.midjourney.job_events import JobEvents, finished, job_events
+from mjwatch.midjourney.matching.by_looks import (
+    StartsByLooks,
+    has_rival,
+    rests_on_looks,
+    without_starts,
+    wrong_starts,
+)
+from mjwatch.midjourney.matching.evidence import FINALS, expected_of
 from mjwatch.midjourney.matching.foreign_jobs import (
     ENDED_JOB,
     WAITING,
@@ -20,18 +27,12 @@ from mjwatch.midjourney.matching.foreign_jobs import (
     UnmatchedMessages,
 )
 from mjwatch.midjourney.matching.held_results import HeldResult, HeldResults, contradicts
-from mjwatch.midjourney.matching.matcher import (
-    Match,
-    fits,
-    is_nameless_start,
-    is_other_bot_job,
-    is_same_bot_job,
-    match,
-    match_history,
-)
+from mjwatch.midjourney.matching.known_results import KnownResults
+from mjwatch.midjourney.matching.matcher import Match, fits, match, match_history, may_be_mine
 from mjwatch.midjourney.matching.news import ShownMessages
 from mjwatch.midjourney.parsing.messages import BOTS, read_message
-from mjwatch.midjourney.parsing.parsed_message import Action, MessageKind, ParsedMessage
+from mjwatch.midjourney.parsing.parsed_message import MessageKind, ParsedMessage
+from mjwatch.midjourney.press_answers import PressAnswers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Mapping, Sequence
@@ -48,10 +49,6 @@ PASSIVE_EVENTS = {
 channels in them (discord-userdoccers, gateway events)."""
 
 _KEPT_KINDS = FINALS | {MessageKind.STARTED, MessageKind.PROGRESS}
-_STARTS = frozenset({MessageKind.STARTED, MessageKind.PROGRESS})
-
-JobEvents = list[tuple[str | None, ev.JobEvent]]
-"""Events with the id of their job; None for a refusal that concerns the account and no job of ours."""
 
 
 class MessageTracker:
@@ -71,13 +68,14 @@ class MessageTracker:
     ) -> None:
         self._channel_id = channel_id
         self._bots = BOTS if application_id is None else BOTS | {application_id}
-        self._owner_of = owner_of
         self.foreign_jobs = ForeignJobs()
         self.unmatched = UnmatchedMessages()
         self.shown = ShownMessages()
         address = f"https://discord.com/channels/{guild_id or '@me'}/{channel_id}"
         self.held = HeldResults(owner_of, self.foreign_jobs, address)
-        self._press_answers: dict[str, str] = {}  # by message that answers a press: the job
+        self._results = KnownResults(owner_of, self.foreign_jobs)
+        self._looks = StartsByLooks(self.foreign_jobs, self._results)
+        self._press_answers = PressAnswers()
         self.me: str | None = None
         self.newest: str | None = None
         self.unowned_finals = 0
@@ -126,7 +124,7 @@ class MessageTracker:
         message = self._parse(event.name, event.data, jobs)
         if message.kind is MessageKind.DELETED:
             return [replace(message, message_id=id_, deleted_ids=(id_,)) for id_ in message.deleted_ids]
-        if event.name != "MESSAGE_UPDATE" or not _is_start(_id_of(event), jobs.values()):
+        if event.name != "MESSAGE_UPDATE" or not _is_start(snowflake_of(event.data.get("id")), jobs.values()):
             return [message]
         if message.kind is MessageKind.BUTTON_USED:
             return [self._parse("REST", event.data, jobs)]  # a job that ends in the message in which it began
@@ -177,13 +175,15 @@ class MessageTracker:
         ``by_text``: the ids of the jobs that may be found by their prompt; None means all. ``reread``: the
         start messages that were read again.
         """
-        parsed = [self._completed(self._parse("REST", message, jobs), jobs) for message in messages]
-        unowned = [message for message in parsed if self._closed_owner(message, jobs) is None]
+        parsed = [self._results.completed(self._parse("REST", message, jobs), jobs) for message in messages]
+        unowned = [message for message in parsed if self._results.closed_owner(message, jobs) is None]
         heard = [kept.message for kept in self.unmatched]
         heard = [message for message in heard if message.kind in FINALS or message.nonce is None]
         shown = [message for message in (*unowned, *heard) if message.kind in _KEPT_KINDS]
-        disputed = [pair for message in shown for pair in self._disputed_by(message, jobs)]
-        jobs = _without_disputed_starts(jobs, disputed)
+        disputed = dict.fromkeys(
+            job_id for message in shown for job_id in self._looks.disputed_by(message, jobs, self.me)
+        )
+        jobs = without_starts(jobs, disputed)
         found = match_history(
             unowned,
             list(jobs.values()),
@@ -199,16 +199,16 @@ class MessageTracker:
             self.note_newest(message.message_id)
         matched = {message.message_id for _, message in found.matched}
         for message in unowned:
-            if message.message_id not in matched and self._may_be_mine(message):
+            if message.message_id not in matched and may_be_mine(message, self.me):
                 self.unowned_finals += message.kind in FINALS
                 self.held.hold(message, jobs.values(), by_ids=True)
         events: JobEvents = []
         for match_, message in found.matched:
-            if match_.by_looks or self._is_only_one(match_, message, jobs):
+            if match_.by_looks or self._is_settled(match_, message, jobs):
                 events += self._events(match_, message, jobs)
             else:
                 self.unmatched.add(message, None)
-        return list(dict.fromkeys(disputed)) + events + self._reread(reread or {}, jobs)
+        return _disputes(disputed) + events + self._reread(reread or {}, jobs)
 
     def next_matched(self, jobs: Mapping[str, Job]) -> tuple[UnmatchedMessage | HeldResult, JobEvents] | None:
         """Return the first unmatched message whose job is known by now, and its events, or None.
@@ -252,7 +252,7 @@ class MessageTracker:
         if not may_own:  # all have results or ids of their own, so that this one is a foreign job's
             self.foreign_jobs.dismiss(message)
             return []
-        owner = self._closed_owner(message, jobs)
+        owner = self._results.closed_owner(message, jobs)
         if owner is not None:
             return [(owner, finished(message, "job uuid"))]
         found = match(message, jobs.values(), self.foreign_jobs, self.me, ids_only=True)
@@ -261,17 +261,17 @@ class MessageTracker:
         fitting = [id_ for id_ in may_own if id_ in jobs and fits(message, jobs[id_])]
         if found is None and len(may_own) == len(fitting) == 1 and not held.by_ids:
             found = match(message, jobs.values(), self.foreign_jobs, self.me)
-        if isinstance(found, Match) and self._is_only_one(found, message, jobs):
+        if isinstance(found, Match) and self._is_settled(found, message, jobs):
             return self._events(found, message, jobs)
         return None
 
     def read(self, payload: Mapping[str, Any], jobs: Mapping[str, Job]) -> ParsedMessage:
         """Return a message of the channel that a person names, as the history has it."""
-        return self._completed(self._parse("REST", payload), jobs)
+        return self._results.completed(self._parse("REST", payload), jobs)
 
     def by_person(self, message: ParsedMessage, job: Job) -> ev.Finished | str:
         """Return the event for the job to which a person assigns this message, or why that can't be."""
-        if self.me is not None and not self._may_be_mine(message):
+        if self.me is not None and not may_be_mine(message, self.me):
             return "it is the result of another account"
         return self.held.objection(message, job) or finished(message, "person")
 
@@ -308,52 +308,33 @@ class MessageTracker:
         )
 
     def _assign(self, message: ParsedMessage, seq: int | None, jobs: Mapping[str, Job]) -> JobEvents:
-        message = self._completed(message, jobs)
-        pairs = self._answer_to_press(message, jobs)
-        disputed = self._disputed_by(message, jobs) if pairs is None and message.kind in FINALS else []
-        if disputed:
-            self.unmatched.add(message, seq)
-            return disputed
+        message = self._results.completed(message, jobs)
+        pairs = self._press_answers.read(message, jobs)
+        if pairs is None and message.kind in FINALS:
+            disputed = self._looks.disputed_by(message, jobs, self.me)
+            if disputed:
+                self.unmatched.add(message, seq)
+                return _disputes(disputed)
         if pairs is None:
             pairs = self._find(message, jobs)
         if pairs is None:
             if message.message_id not in self.held:
                 self.unmatched.add(message, seq)
             pairs = []
-        mine = self._may_be_mine(message)
+        mine = may_be_mine(message, self.me)
         if mine and not pairs and message.error is not None and message.error.needs_human:
             return [(None, ev.Refused(message.error))]
         return pairs
 
-    def _answer_to_press(self, message: ParsedMessage, jobs: Mapping[str, Job]) -> JobEvents | None:
-        """Return what a separate message says to a pressed Cancel Job, or None for any other message.
-
-        Later parts of such a message may lack the nonce.
-        """
-        message_id = message.message_id or ""
-        for job in jobs.values() if message.nonce is not None else ():
-            is_answer = job.cancel_request is not None and job.cancel_request.nonce == message.nonce
-            if is_answer and message_id != job.message_id and message.kind not in FINALS:
-                self._press_answers[message_id] = job.id
-        job_id = self._press_answers.get(message_id)
-        if job_id not in jobs:
-            return None
-        if message.error is None:
-            return []
-        if message.error.stopped:
-            return [(job_id, ev.Refused(message.error))]
-        again = 0.0 if message.error.needs_human else None
-        return [(job_id, ev.CancelPressed(message.error.title or message.error.detail, message.error, again))]
-
     def _find(self, message: ParsedMessage, jobs: Mapping[str, Job]) -> JobEvents | None:
         """Return the events of this message, none if it is about no job, or None if it must be kept."""
-        owner = self._closed_owner(message, jobs)
+        owner = self._results.closed_owner(message, jobs)
         if owner is not None:
             return [(owner, finished(message, "job uuid"))]
         found = match(message, jobs.values(), self.foreign_jobs, self.me, ids_only=not self.caught_up)
-        if isinstance(found, Match) and self._is_only_one(found, message, jobs):
+        if isinstance(found, Match) and self._is_settled(found, message, jobs):
             return self._events(found, message, jobs)
-        if not self._may_be_mine(message):
+        if not may_be_mine(message, self.me):
             return []
         is_named = message.nonce is not None and message.kind in {MessageKind.STARTED, MessageKind.QUEUED}
         if found is not None or not (self.caught_up or is_named):
@@ -365,93 +346,20 @@ class MessageTracker:
         self.unowned_finals += message.kind in FINALS
         # An interaction names no owner where that of our attempt was not heard; somebody else's nonce does.
         has_owner = message.kind is not MessageKind.STARTED or message.nonce is not None
-        disputed = [] if has_owner else self._disputed_by(message, jobs)
+        disputed = [] if has_owner else self._looks.disputed_by(message, jobs, self.me)
         # The start of a job of ours has a name, unless that was lost on the way.
         may_be_ours = disputed or any(fits(message, job) for job in jobs.values())
         if may_be_ours and message.kind is MessageKind.PROGRESS:
             return None  # its start was missed
         self.foreign_jobs.note(message, jobs.values(), uncertain=bool(may_be_ours))
-        return disputed + _wrong_starts(message, jobs.values())
+        return _disputes([*disputed, *wrong_starts(message, jobs.values())])
 
-    def _is_only_one(self, found: Match, message: ParsedMessage, jobs: Mapping[str, Job]) -> bool:
-        """Return False if the match is by looks, and a kept message of another job of the bot fits too.
-
-        A start that was matched by looks proves whose its final is only once no gap is unread, which may show
-        another one.
-        """
+    def _is_settled(self, found: Match, message: ParsedMessage, jobs: Mapping[str, Job]) -> bool:
+        """Return whether nothing that is known, or still unread, may show another owner of this message."""
+        job = jobs[found.job_id]
         if not found.by_looks:
-            is_proof = not jobs[found.job_id].start_by_looks or found.by == "nonce"
-            return is_proof or self.caught_up or message.kind not in FINALS
-        others = [kept.message for kept in (*self.unmatched, *self.held)]
-        fitting = [other for other in others if fits(other, jobs[found.job_id])]
-        rivals = [other for other in fitting if not is_same_bot_job(other, message)]
-        if rivals == fitting and message.kind in FINALS:
-            starts = [other for other in rivals if other.kind not in FINALS]
-            if len(starts) == 1 and not is_other_bot_job(starts[0], message):
-                rivals.remove(starts[0])  # the only start that may be this final's
-        return not rivals
-
-    def _disputed_by(self, message: ParsedMessage, jobs: Mapping[str, Job]) -> JobEvents:
-        """Return the jobs whose start was matched by looks, and that this message would fit without it.
-
-        It is another start, or the final of another job of the bot. Then either may be a foreign job's: their
-        results are held until a person says which is whose.
-        """
-        looks = [job for job in jobs.values() if job.start_by_looks and job.message_id != message.message_id]
-        others = [job for job in looks if not fits(message, job) and fits(message, _without_start(job))]
-        if not others or not self._may_be_mine(message) or self._is_known(message, jobs):
-            return []
-        for job in others:
-            self.foreign_jobs.note(message, uncertain=True)
-            start = replace(
-                message, kind=MessageKind.STARTED, message_id=job.message_id, job_uuid=job.job_uuid
-            )
-            start = replace(start, reply_to=job.button_press.message_id if job.button_press else None)
-            self.foreign_jobs.note(start, uncertain=True)
-        return [(job.id, ev.StartDisputed()) for job in others]
-
-    def _is_known(self, message: ParsedMessage, jobs: Mapping[str, Job]) -> bool:
-        """Return whether an id says whose this start or final is."""
-        if self.foreign_jobs.has_start(message) or self._closed_owner(message, jobs) is not None:
-            return True
-        if message.kind in FINALS and self.foreign_jobs.has_final(message):
-            return True
-        return match(message, jobs.values(), self.foreign_jobs, self.me, ids_only=True) is not None
-
-    def _disprove_start(self, job: Job, message: ParsedMessage, found: Match) -> None:
-        """Note the start that was matched by looks as a foreign job's if an id shows another start."""
-        if not found.by_looks and job.message_id not in {None, message.message_id}:
-            self.foreign_jobs.note(replace(message, message_id=job.message_id, job_uuid=job.job_uuid))
-
-    def _may_be_mine(self, message: ParsedMessage) -> bool:
-        """Return whether this account may have started the job by hand: jobs of other people name them."""
-        return all(user in {None, self.me} for user in (message.user_id, message.invoker_id))
-
-    def _completed(self, message: ParsedMessage, jobs: Mapping[str, Job]) -> ParsedMessage:
-        """Return the message with its action: an unlabelled reply to a known finished picture is a reroll."""
-        if message.reply_to is None or message.action not in {None, Action.IMAGINE, Action.BLEND}:
-            return message
-        if message.kind not in FINALS or not self._is_result(message.reply_to, jobs):
-            return message
-        return replace(message, action=Action.REROLL)
-
-    def _is_result(self, message_id: str, jobs: Mapping[str, Job]) -> bool:
-        if any(job.result is not None and job.result.message_id == message_id for job in jobs.values()):
-            return True
-        if self.foreign_jobs.is_result(message_id):
-            return True
-        return self._owner_of(job_uuid=None, message_id=message_id, start_id=None) is not None
-
-    def _closed_owner(self, message: ParsedMessage, jobs: Mapping[str, Job]) -> str | None:
-        """Return the job that has this result already, or that had ended before the result came."""
-        if message.kind not in FINALS:
-            return None
-        owner = self._owner_of(job_uuid=None, message_id=message.message_id, start_id=None)
-        if owner is None:
-            owner = self._owner_of(job_uuid=message.job_uuid, message_id=None, start_id=message.reply_to)
-            if owner is not None and any(_shows_again(owner, message, job) for job in jobs.values()):
-                return None
-        return None if owner in jobs else owner
+            return self.caught_up or not rests_on_looks(found, message, job)
+        return not has_rival(message, job, (kept.message for kept in (*self.unmatched, *self.held)))
 
     def _events(self, found: Match, message: ParsedMessage, jobs: Mapping[str, Job]) -> JobEvents:
         job = jobs[found.job_id]
@@ -459,7 +367,7 @@ class MessageTracker:
             self.references_seen = True
         events = list(job_events(message, job, found))
         if job.start_by_looks and any(isinstance(event, ev.Started) for event in events):
-            self._disprove_start(job, message, found)
+            self._looks.disprove(job, message, found)
         is_running = any(isinstance(event, ev.Started | ev.Progressed) for event in events)
         if is_running and message.event == "REST" and not self.shown.has_news(message, job):
             return []  # read again, unchanged: no sign of life
@@ -471,38 +379,11 @@ class MessageTracker:
         return pairs
 
 
-def _id_of(event: ev.GatewayDispatch) -> str | None:
-    return snowflake_of(event.data.get("id"))
-
-
 def _is_start(message_id: str | None, jobs: Iterable[Job]) -> bool:
     return message_id is not None and any(
         job.message_id == message_id and job.state in WAITING for job in jobs
     )
 
 
-def _without_disputed_starts(jobs: Mapping[str, Job], disputed: JobEvents) -> dict[str, Job]:
-    """Return the jobs as they are once they know that their start may be another job's."""
-    in_dispute = {job_id for job_id, _ in disputed}
-    return {id_: _without_start(job) if id_ in in_dispute else job for id_, job in jobs.items()}
-
-
-def _without_start(job: Job) -> Job:
-    return replace(job, message_id=None, job_uuid=None, start_by_looks=False)
-
-
-def _wrong_starts(message: ParsedMessage, jobs: Iterable[Job]) -> JobEvents:
-    """Return the jobs whose start was matched by looks, and is this one: its ids say that it is no job's."""
-    if message.kind is not MessageKind.STARTED or is_nameless_start(message):
-        return []
-    wrong = [job for job in jobs if job.start_by_looks and job.message_id == message.message_id]
-    return [(job.id, ev.StartDisputed()) for job in wrong]
-
-
-def _shows_again(owner: str, message: ParsedMessage, job: Job) -> bool:
-    """Return whether this job waits for another message with an ended job's uuid, for example by /show."""
-    if job.state not in WAITING:
-        return False
-    if expected_of(job).job_uuid is not None:
-        return expected_of(job).job_uuid == message.job_uuid
-    return job.parent == owner and could_be_about(message, job)
+def _disputes(job_ids: Iterable[str]) -> JobEvents:
+    return [(job_id, ev.StartDisputed()) for job_id in job_ids]

@@ -11,6 +11,7 @@ from mjwatch.discord.stream_position import StreamPosition
 from mjwatch.midjourney import tracker
 from mjwatch.midjourney.channel import Channel
 from mjwatch.midjourney.matching import evidence, foreign_jobs, matcher, similarity
+from mjwatch.midjourney.matching.by_looks import StartsByLooks
 from mjwatch.midjourney.matching.evidence import not_newer
 from mjwatch.midjourney.matching.news import ShownMessages
 from mjwatch.midjourney.parsing.parsed_message import MessageKind
@@ -49,14 +50,14 @@ REVERTS: dict[str, tuple[Any, str, Any]] = {
     "parameters": (similarity, "_parameters_differ", lambda left, right: False),
     "older": (evidence, "_older_than", lambda message_id, job: not_newer(message_id, job.anchor)),
     "queue": (foreign_jobs.ForeignJobs, "note", _note_no_queue),
-    "rivals": (MessageTracker, "_is_only_one", lambda *_: True),
-    "dispute": (MessageTracker, "_disputed_by", lambda *_: []),
+    "rivals": (MessageTracker, "_is_settled", lambda *_: True),
+    "dispute": (StartsByLooks, "disputed_by", lambda *_: []),
     "duplicates": (Channel, "tells_apart", _tells_apart),
     "lost session": (Channel, "_has_lost_session", lambda self, job: True),
     "own start": (matcher, "_update", lambda waiting, job_id, _: waiting.pop(job_id, None)),
     "generation": (StreamPosition, "is_present", _same_id),
     "news": (ShownMessages, "has_news", lambda *_: True),
-    "wrong start": (tracker, "_wrong_starts", lambda message, jobs: []),
+    "wrong start": (tracker, "wrong_starts", lambda message, jobs: []),
     "given up": (Channel, "attempt_ends", _attempt_ends_with_its_job),
     "stored": (Channel, "is_unstored", False),
 }

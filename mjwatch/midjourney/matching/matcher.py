@@ -73,7 +73,7 @@ def match(
     ``me`` is the id of the account that sends: a message that mentions somebody else is not ours.
     ``ids_only``: match by ids only, never by content.
     """
-    if me is not None and any(user not in {None, me} for user in (message.user_id, message.invoker_id)):
+    if me is not None and not may_be_mine(message, me):
         return None
     agreeing: dict[str, str] = {}
     possible: list[Job] = []
@@ -150,8 +150,12 @@ def _is_foreign(message: ParsedMessage, foreign_jobs: ForeignJobs) -> bool:
 
 
 def _may_be_ours(message: ParsedMessage, me: str | None) -> bool:
-    users = {None, me, message.user_id, message.invoker_id} if me is not None else set()
-    return message.kind in _IN_HISTORY and users <= {None, me}
+    return message.kind in _IN_HISTORY and (me is None or may_be_mine(message, me))
+
+
+def may_be_mine(message: ParsedMessage, me: str | None) -> bool:
+    """Return whether this account may have started the job by hand: jobs of other people name them."""
+    return {message.user_id, message.invoker_id} <= {None, me}
 
 
 def _learn(
