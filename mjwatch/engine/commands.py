@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from mjwatch.discord.stream_position import StreamPosition
     from mjwatch.engine.channel_import import ChannelImport
-    from mjwatch.engine.held_results import HeldResultRequests
+    from mjwatch.engine.held_results import HeldResultKeeper
     from mjwatch.engine.service_state import ServiceState
     from mjwatch.journal.writer import Journal
 
@@ -66,7 +66,7 @@ class RequestHandler:
         job: Callable[[str], Job | None],
         step: Callable[[str, ev.JobEvent], None],
         accept: Callable[[ev.PromptSubmitted], None],
-        results: HeldResultRequests,
+        results: HeldResultKeeper,
         imports: ChannelImport,
     ) -> None:
         self._journal = journal

@@ -1,4 +1,4 @@
-"""What a person decides on a result that may belong to more than one job, and the message that answers it."""
+"""Results that may belong to more than one job: kept until a person or a later message settles them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from mjwatch.journal.requests import Outcome
 from mjwatch.model import State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from mjwatch import events as ev
+    from mjwatch.engine.job_table import JobTable
     from mjwatch.engine.service_state import ServiceState
     from mjwatch.midjourney.channel import Channel
     from mjwatch.model import Job
@@ -19,26 +20,22 @@ if TYPE_CHECKING:
 log = logging.getLogger("mjwatch")
 
 
-class HeldResultRequests:
-    """Carries out ``assign`` and ``dismiss`` in the loop's own thread.
+class HeldResultKeeper:
+    """Has such results stored; carries out ``assign`` and ``dismiss``. Only the loop's thread calls it."""
 
-    ``jobs``: the open jobs. ``step`` feeds an event to a job and commits it; ``match_again`` looks whose the
-    other unmatched messages are, now that one is settled.
-    """
-
-    def __init__(
-        self,
-        channel: Channel,
-        service: ServiceState,
-        jobs: Mapping[str, Job],
-        step: Callable[[str, ev.JobEvent], None],
-        match_again: Callable[[], None],
-    ) -> None:
+    def __init__(self, channel: Channel, service: ServiceState, table: JobTable) -> None:
         self._channel = channel
         self._service = service
-        self._jobs = jobs
-        self._step = step
-        self._match_again = match_again
+        self._table = table
+
+    def keep(self) -> None:
+        """Have the journal keep what is held, so that a person can see and settle it at once."""
+        for held in self._channel.tracker.held.take_new():
+            jobs = " or ".join(held.candidates)
+            message = "a result may be of job %s: %s; see `mjwatch status`"
+            log.warning(message, jobs, held.link, extra={"job": held.candidates})
+        if self._channel.is_unstored:
+            self._service.store_position()
 
     def assign(self, job: Job, message_id: str, payload: Mapping[str, Any] | None) -> Outcome:
         """Give a result to a job. ``payload``: the message from the history, needed if it is not held."""
@@ -48,7 +45,7 @@ class HeldResultRequests:
         if isinstance(event, str):
             return Outcome(job.id, False, f"message {message_id} can't be assigned: {event}")
         log.info("%s a person assigned message %s to it", job.id, message_id, extra={"job": job.id})
-        self._step(job.id, event)
+        self._table.step(job.id, event)
         self._channel.tracker.held.remove(message_id)
         self._settled()
         when = "" if self._channel.stream.is_open else " as soon as Discord can be reached"
@@ -65,7 +62,7 @@ class HeldResultRequests:
         log.info("a person dismissed message %s: it is no job's result", message_id)
         tracker.held.dismiss(held.message)
         self._settled()
-        jobs = [self._jobs[job_id] for job_id in held.candidates if job_id in self._jobs]
+        jobs = [self._table.open[job_id] for job_id in held.candidates if job_id in self._table.open]
         doubtful = [job.id for job in jobs if job.state is State.IN_DOUBT]
         more = f"; still in doubt: {', '.join(doubtful)}" if doubtful else ""
         return Outcome(None, True, f"message {message_id} is dismissed: it is no job's result{more}")
@@ -87,14 +84,14 @@ class HeldResultRequests:
         owner = tracker.held.owner(message_id)
         if owner is not None:
             return f"it is the result of job {owner}"
-        message = None if payload is None else tracker.read(payload, self._jobs)
+        message = None if payload is None else tracker.read(payload, self._table.open)
         if message is None or message.message_id != message_id:
             return "it is not held, and it could not be read in the channel"
         return tracker.by_person(message, job)
 
     def _settled(self) -> None:
         """Store what is held now, and see whether that makes other results clear."""
-        self._match_again()
+        self._table.match_again()
         self._service.store_position()
 
 

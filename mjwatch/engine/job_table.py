@@ -71,6 +71,24 @@ class JobTable:
         self._unstored: set[str] = set()
         self._store_at = math.inf
 
+    def load(self) -> None:
+        """Take up the open jobs from the journal; a probe or a held result may have ended with its job."""
+        self.open.update({job.id: job for job in self._journal.live_jobs()})
+        self._service.limits = self._service.limits.with_probe_among(self.open)
+        self._drop_finished_candidates()
+
+    def _drop_finished_candidates(self) -> None:
+        """Note which jobs have got their result since the held results were stored."""
+        held = self._channel.tracker.held
+        for job_id in {job_id for result in held for job_id in result.candidates}:
+            job = self.job(job_id)
+            if job is not None and job.result is not None:
+                held.job_finished(job_id)
+
+    def in_doubt(self) -> list[Job]:
+        """Return the open jobs that are in doubt."""
+        return [job for job in self.open.values() if job.state is State.IN_DOUBT]
+
     def job(self, job_id: str) -> Job | None:
         """Return the job as it is now, open or closed."""
         return self.open.get(job_id) or self._journal.job(job_id)
@@ -196,6 +214,18 @@ class JobTable:
                 self.step(job_id, event)
             elif isinstance(event, ev.Refused):
                 self._service.refused(event.refusal)
+
+    def match_again(self) -> None:
+        """See whose the unmatched messages are by now; each is released once that is committed.
+
+        A result that stays unmatched is held.
+        """
+        tracker = self._channel.tracker
+        while (found := tracker.next_matched(self.open)) is not None:
+            message, job_events = found
+            self.step_all(job_events)
+            tracker.release(message)
+        tracker.hold_unmatched(self.open)
 
 
 def _is_mere_progress(job: Job, moved: Job) -> bool:

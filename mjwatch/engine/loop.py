@@ -16,10 +16,11 @@ from mjwatch.engine.acceptance import Acceptance
 from mjwatch.engine.channel_import import ChannelImport
 from mjwatch.engine.clock import ClockWatch, Deadlines
 from mjwatch.engine.commands import RequestHandler
-from mjwatch.engine.held_results import HeldResultRequests
+from mjwatch.engine.held_results import HeldResultKeeper
 from mjwatch.engine.job_table import JobTable, failures
 from mjwatch.engine.scheduler import Scheduler
 from mjwatch.engine.service_state import ServiceState
+from mjwatch.engine.timetable import Timetable
 from mjwatch.errors import JournalError
 from mjwatch.jobs.limits import DRAIN_PROBES
 from mjwatch.model import Job, State
@@ -35,9 +36,6 @@ if TYPE_CHECKING:
     from mjwatch.midjourney.channel import Channel
 
 log = logging.getLogger("mjwatch")
-
-LONGEST_WAIT = 60.0
-"""Seconds after which the loop takes a turn although nothing has happened."""
 
 FAULT_DELAY = 3600.0
 """Seconds for which a prompt file is left in the inbox that a fault in mjwatch kept from being accepted."""
@@ -93,10 +91,8 @@ class Engine:
         )
         self.job = self._table.job
         """Return the job with this id as it is now, open or closed, or None."""
-        self._jobs = self._table.open
-        self._step = self._table.step
         self._deadlines = Deadlines(
-            journal, self._jobs, ClockWatch(clock, monotonic), timeouts, self.service.store_limits
+            journal, self._table.open, ClockWatch(clock, monotonic), timeouts, self.service.store_limits
         )
         self._acceptance = Acceptance(journal, new_id, in_inbox)
         self.imports = ChannelImport(
@@ -111,16 +107,28 @@ class Engine:
             rng=rng,
             collect_by_hand=collect_by_hand,
         )
-        results = HeldResultRequests(channel, self.service, self._jobs, self._step, self._match_again)
+        self._held_results = HeldResultKeeper(channel, self.service, self._table)
         self._requests = RequestHandler(
             journal,
             self.service,
             channel.stream,
             self.job,
-            self._step,
+            self._table.step,
             self._accept_prompt,
-            results,
+            self._held_results,
             self.imports,
+        )
+        self._timetable = Timetable(
+            channel,
+            self.service,
+            self.scheduler,
+            self._table,
+            self._deadlines,
+            self.imports,
+            perform,
+            self._accept_prompt,
+            clock=clock,
+            monotonic=monotonic,
         )
         channel.tracker.on_notice = _log_notice
         self.put = queue.put
@@ -146,10 +154,8 @@ class Engine:
         self._channel.load(*map(self._journal.recall, ("gateway", "newest", "strangers", "held")))
         self.service.load()
         self.scheduler.load()
-        self._jobs.update({job.id: job for job in self._journal.live_jobs()})
-        self.service.limits = self.service.limits.with_probe_among(self._jobs)
-        self._drop_finished_candidates()
-        self._to_restart = list(self._jobs)
+        self._table.load()
+        self._to_restart = list(self._table.open)
         try:
             self._begin()
         except JournalError as error:
@@ -164,18 +170,10 @@ class Engine:
         self.imports.load()
         self._deadlines.cap(self._clock())
         while self._to_restart:
-            self._step(self._to_restart[0], ev.Restarted())
+            self._table.step(self._to_restart[0], ev.Restarted())
             del self._to_restart[0]
         self._requests.answer_all(self._clock)
         self._to_restart = None
-
-    def _drop_finished_candidates(self) -> None:
-        """Note which jobs have got their result since the held results were stored."""
-        held = self._channel.tracker.held
-        for job_id in {job_id for result in held for job_id in result.candidates}:
-            job = self.job(job_id)
-            if job is not None and job.result is not None:
-                held.job_finished(job_id)
 
     def run(self, finished: Callable[[], bool] = lambda: False) -> None:
         """Handle events until asked to stop, or until ``finished`` returns True between two events."""
@@ -224,10 +222,12 @@ class Engine:
         """Return whether every file's jobs have ended or wait for a person."""
         if not self.service.inbox_done or not self._queue.empty:
             return False
-        sent = [job for job in self._jobs.values() if job.state is not State.QUEUED]
-        if not all(self._channel.waits_for_person(job) for job in sent):
-            return False
-        return not self.scheduler.any_queued(self._jobs, self._clock())
+        return self._sent_wait_for_person() and not self.scheduler.any_queued(self._table.open, self._clock())
+
+    def _sent_wait_for_person(self) -> bool:
+        """Return whether every job that was sent waits for a person."""
+        sent = (job for job in self._table.open.values() if job.state is not State.QUEUED)
+        return all(map(self._channel.waits_for_person, sent))
 
     def all_imported(self) -> bool:
         """Return whether no import is running, and all that was made elsewhere is saved or has failed."""
@@ -236,29 +236,23 @@ class Engine:
     @property
     def saves_imported(self) -> bool:
         """Whether a picture that was made elsewhere waits to be saved."""
-        return any(job.made_elsewhere for job in self._jobs.values())
+        return any(job.made_elsewhere for job in self._table.open.values())
 
     def blocked(self) -> bool:
         """Return whether a run that is to end by itself must not wait any longer.
 
         What was in the inbox is accepted, and sending waits for a person, or probe after probe has failed.
         """
-        if self.service.inbox_done and self._queue.empty:
-            return self.service.needs_resume or self._gives_up()
-        return False
-
-    def _gives_up(self) -> bool:
-        """Return whether prompts fail one after another, and nothing that was sent is left to wait for."""
+        if not self.service.inbox_done or not self._queue.empty:
+            return False
         gate = self.service.limits.sending
         has_failed = gate.is_open and gate.trips > DRAIN_PROBES
-        sent = (job for job in self._jobs.values() if job.state is not State.QUEUED)
-        return has_failed and all(self._channel.waits_for_person(job) for job in sent)
+        return self.service.needs_resume or (has_failed and self._sent_wait_for_person())
 
     def needs_person(self) -> bool:
         """Return whether anything waits for a person: the sending, the inbox or a job."""
-        has_doubt = any(job.state is State.IN_DOUBT for job in self._jobs.values())
-        has_doubt = has_doubt or bool(self._channel.results_for_person(self._jobs))
-        is_out = self.service.limits.sending.is_open and self._journal.any_queued(self._clock(), set())
+        has_doubt = bool(self._table.in_doubt() or self._channel.results_for_person(self._table.open))
+        is_out = self.service.limits.sending.is_open and self.service.has_queued()
         cannot_send = self.service.pause is not None or is_out
         return has_doubt or cannot_send or self.service.inbox_is_closed
 
@@ -286,21 +280,8 @@ class Engine:
 
     def _report(self) -> None:
         """Notify a person of what they are needed for, and report troubles, after both are committed."""
-        self._notify_person()
+        self.service.notify_person(self._table.open)
         self.service.report()
-
-    def _notify_person(self) -> None:
-        doubtful = [job for job in self._jobs.values() if job.state is State.IN_DOUBT]
-        held = self._channel.results_for_person(self._jobs)
-        notifications = self.service.notifications
-        if not doubtful and not held and not notifications.may_notify:
-            return
-        pause = self.service.pause if self.service.needs_resume else None
-        links = {result.message_id: result.link for result in held}
-        try:
-            notifications.notify(pause, doubtful, links, self._clock())
-        except JournalError as error:
-            self.service.journal_failed(error)
 
     def _handle(self, event: ev.LoopEvent) -> None:
         if not isinstance(event, ev.StopRequested):
@@ -313,7 +294,7 @@ class Engine:
             case ev.GatewayReady() | ev.GatewayResumed() | ev.GatewayDown() | ev.GatewayRejected():
                 self.service.connection_changed(event, self._clock())
             case ev.GatewayAlive():
-                self._table.step_all(self._channel.alive(event, self._jobs, self._monotonic()))
+                self._table.step_all(self._channel.alive(event, self._table.open, self._monotonic()))
             case ev.RequestsPending():
                 self._requests.answer_all(self._clock)
             case ev.FileSettled():
@@ -346,7 +327,7 @@ class Engine:
             case ev.HistoryReadFailed():
                 self.service.history_failed(event)
             case ev.PageRead():
-                self.imports.page_read(event, self._jobs)
+                self.imports.page_read(event, self._table.open)
             case ev.PageReadFailed():
                 self.imports.page_failed(event)
             case ev.StopRequested():
@@ -360,7 +341,7 @@ class Engine:
             name = type(event.event).__name__
             log.warning("%s: %s came for an attempt that is over", job.id, name, extra={"job": job.id})
         else:
-            self._step(event.job_id, event.event)
+            self._table.step(event.job_id, event.event)
         if isinstance(event.event, ev.Uploaded | ev.UploadFailed):
             self.scheduler.upload_ended(event.job_id)  # once it is committed: not to upload it again
 
@@ -373,45 +354,24 @@ class Engine:
     def _handle_dispatch(self, event: ev.GatewayDispatch) -> None:
         unmatched = self._channel.tracker.unmatched.messages
         known, unowned = len(unmatched), self._channel.tracker.unowned_finals
-        job_events = self._channel.tracker.dispatch(event, self._jobs)
+        job_events = self._channel.tracker.dispatch(event, self._table.open)
         self._table.step_all(job_events)
         if job_events or unmatched:  # what ends a foreign job makes others clear, too
-            self._match_again()
+            self._table.match_again()
         if len(self._channel.tracker.unmatched.messages) > known:
             log.info("a message may belong to one of several jobs; it is kept until that is clear")
         if self._channel.dispatch_handled(event, self._monotonic()):
             log.warning("gateway: messages of the channel don't reach us; subscribing, reading the history")
             self._perform(ef.Subscribe())
-        self._keep_held_results()
+        self._held_results.keep()
         self.imports.noticed(unowned)
 
     def _handle_history(self, event: ev.HistoryRead) -> None:
-        self._table.step_all(self._channel.history(event, self._jobs))
+        self._table.step_all(self._channel.history(event, self._table.open))
         self._channel.history_handled(event, self._monotonic())
         self.service.keep_limits(self.service.limits.reading_succeeded())
-        self._match_again()
-        self._keep_held_results()
-
-    def _match_again(self) -> None:
-        """See whose the unmatched messages are by now; each is released once that is committed.
-
-        A result that stays unmatched is held.
-        """
-        tracker = self._channel.tracker
-        while (found := tracker.next_matched(self._jobs)) is not None:
-            message, job_events = found
-            self._table.step_all(job_events)
-            tracker.release(message)
-        tracker.hold_unmatched(self._jobs)
-
-    def _keep_held_results(self) -> None:
-        """Have the journal keep the held results, so that a person can see and settle them at once."""
-        for held in self._channel.tracker.held.take_new():
-            jobs = " or ".join(held.candidates)
-            message = "a result may be of job %s: %s; see `mjwatch status`"
-            log.warning(message, jobs, held.link, extra={"job": held.candidates})
-        if self._channel.is_unstored:
-            self.service.store_position()
+        self._table.match_again()
+        self._held_results.keep()
 
     # ---- what time brings
 
@@ -420,97 +380,19 @@ class Engine:
         if retry_at is not None and self._monotonic() < retry_at:
             return
         try:
-            self._turn(self._clock())
+            self._begin()
+            self._timetable.turn()
         except JournalError as error:
             self.service.turn_failed(error)
         else:
             if retry_at is not None:
                 self.service.turn_done()
 
-    def _turn(self, now: float) -> None:
-        self._begin()
-        self._deadlines.follow_clock()
-        monotonic, limits = self._monotonic(), self.service.limits
-        if monotonic >= self._table.next_time:
-            self._table.store_progress()
-        limited = [job for job in self._jobs.values() if job.next_action_at is not None]
-        for job in [job for job in limited if self._channel.time_limit(job, now, monotonic) <= now]:
-            if self._is_postponed(job, monotonic):
-                continue
-            overdue = self._channel.overdue(job, monotonic)
-            if overdue is not None:
-                self._step(job.id, overdue)
-        doubtful = [job for job in self._jobs.values() if job.state is State.IN_DOUBT]
-        if (doubtful or self._channel.silence.silent_since) and self._channel.begin_probe(
-            doubtful, monotonic
-        ):
-            self._perform(ef.Probe())
-        if self._channel.stream.history_due is not None and limits.may_read(monotonic):
-            request = self._channel.history_request(self._jobs, monotonic)
-            if request is not None:
-                self._perform(request)
-        self.imports.turn(self._jobs)
-        if self.service.pause is None:
-            self._send_next(now)
-
-    def _is_postponed(self, job: Job, monotonic: float) -> bool:
-        """Return whether what is due for this job must wait: for the bot's outage, or for another reading.
-
-        After a limit on reading one request is the probe, and the others follow one after another until the
-        history was read.
-        """
-        limits = self.service.limits
-        is_retry = job.state is State.COLLECTING and limits.reading is not None
-        return limits.sending.postpones(job, monotonic) or (is_retry and self._is_read(monotonic))
-
-    def _is_read(self, monotonic: float) -> bool:
-        """Return whether the history or pictures are being read, or the history is to be read now."""
-        stream = self._channel.stream
-        fetched = (
-            job.state is State.COLLECTING and job.next_action_at is None for job in self._jobs.values()
-        )
-        return stream.is_reading or stream.next_time() <= monotonic or any(fetched)
-
-    def _send_next(self, now: float) -> None:
-        monotonic, gate = self._monotonic(), self.service.limits.sending
-        may_send, may_press = gate.may_send(monotonic), gate.may_press(monotonic)
-        match self.scheduler.next_step(self._jobs, now, may_send=may_send, may_press=may_press):
-            case _, ev.PromptSubmitted() as question:
-                self._accept_prompt(question)
-                self.scheduler.question_accepted(question)
-                self._send_next(now)
-            case job, ev.AttemptStarted() as attempt:
-                self._jobs[job.id] = job
-                self._step(job.id, attempt)
-                self.scheduler.sent(self._jobs[job.id].submitted or now)
-            case job, ev.CancelStarted() as cancel:
-                self._step(job.id, cancel)
-                self.scheduler.cancel_sent(now)
-            case _, ef.UploadImages() as upload:
-                self._perform(upload)
-            case None:
-                pass
-
     def _wait(self) -> float:
-        """Return the seconds until the next timed action."""
-        now, monotonic = self._clock(), self._monotonic()
+        """Return the seconds until the next turn, if nothing happens before."""
         if self.service.turn_retry_at is not None:
-            return max(0.0, self.service.turn_retry_at - monotonic)
-        stream, silence, limits = self._channel.stream, self._channel.silence, self.service.limits
-        limited = [job for job in self._jobs.values() if job.next_action_at is not None]
-        expected = [job for job in limited if not self._is_postponed(job, monotonic)]
-        waits = [self._channel.time_limit(job, now, monotonic) - now for job in expected]
-        waits.append(self.scheduler.next_time(self._jobs, now) - now)
-        waits.append(limits.next_time(monotonic) - monotonic)
-        waits.append(self._table.next_time - monotonic)
-        waits.append(self.service.troubles.next_time() - monotonic)
-        if stream.history_due is not None and limits.may_read(monotonic):
-            waits.append(stream.next_time() - monotonic)
-        if silence.silent_since:
-            waits.append(silence.next_time() - monotonic)
-        if limits.may_read(monotonic):
-            waits.append(self.imports.next_time(self._jobs) - monotonic)
-        return min(max(0.0, min(waits)), LONGEST_WAIT)
+            return max(0.0, self.service.turn_retry_at - self._monotonic())
+        return self._timetable.next_wait()
 
 
 def _log_notice(job_id: str, text: str) -> None:

@@ -14,7 +14,7 @@ from mjwatch.engine.troubles import Troubles
 from mjwatch.errors import JournalError
 from mjwatch.jobs.limits import Limits, probe_text
 from mjwatch.jobs.status_text import clock as clock_text
-from mjwatch.model import ENDED_BY_CONNECTING, Pause, PauseKind, RefusalClass
+from mjwatch.model import ENDED_BY_CONNECTING, Pause, PauseKind, RefusalClass, State
 from mjwatch.trouble import (
     gateway_trouble,
     journal_trouble,
@@ -25,13 +25,13 @@ from mjwatch.trouble import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from mjwatch.effects import SendNotification
     from mjwatch.jobs.limits import Wait
     from mjwatch.journal.writer import Journal
     from mjwatch.midjourney.channel import Channel
-    from mjwatch.model import Refusal
+    from mjwatch.model import Job, Refusal
 
 log = logging.getLogger("mjwatch")
 
@@ -346,6 +346,21 @@ class ServiceState:
     def turn_done(self) -> None:
         """Note that the loop's turn that had failed is done."""
         self.turn_retry_at = None
+
+    # ---- what is said of all this
+
+    def notify_person(self, jobs: Mapping[str, Job]) -> None:
+        """Notify a person of what they are needed for; ``jobs``: the open jobs."""
+        doubtful = [job for job in jobs.values() if job.state is State.IN_DOUBT]
+        held = self._channel.results_for_person(jobs)
+        if not doubtful and not held and not self.notifications.may_notify:
+            return
+        pause = self.pause if self.needs_resume else None
+        links = {result.message_id: result.link for result in held}
+        try:
+            self.notifications.notify(pause, doubtful, links, self._clock())
+        except JournalError as error:
+            self.journal_failed(error)
 
     def report(self) -> None:
         """Report the troubles that have begun or ended: log, hooks, journal."""

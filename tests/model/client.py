@@ -211,7 +211,7 @@ class Client:
 
     def held(self) -> list[str]:
         """Return the messages of the results that wait for a person."""
-        return [result.message_id for result in self.channel.results_for_person(self.engine._jobs)]
+        return [result.message_id for result in self.channel.results_for_person(self.engine._table.open)]
 
     def assign(self, job: Job, message_id: str) -> bool:
         """A person says whose a held result is. Return whether that was accepted."""

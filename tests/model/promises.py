@@ -149,7 +149,7 @@ class Promises:
         after = self.client.collects_after or 0
         for made in (made for made in left if int(made.final_id or 0) > after):
             data = self.world.messages[made.final_id or ""]
-            tracker, jobs = self.client.channel.tracker, self.client.engine._jobs
+            tracker, jobs = self.client.channel.tracker, self.client.engine._table.open
             verdict = self.client.engine.imports._judge.judge(tracker.read(data, jobs), jobs)
             assert verdict is not ImportVerdict.NEW, f"{made} was made by hand and is not collected"
             self.counts[f"made by hand, {verdict}"] += 1

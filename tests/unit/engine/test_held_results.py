@@ -153,7 +153,7 @@ def test_a_dismissed_result_ends_the_job_by_hand_so_that_the_next_result_is_ours
 def test_a_held_result_is_not_lost_when_its_jobs_are_given_up(harness: EngineHarness) -> None:
     beside_a_job_by_hand(harness)
     harness.feed(ev.ForJob("job00001", ev.OutcomeUnknown("it timed out")))
-    harness.engine._step("job00001", ev.InteractionFailed("no answer"))
+    harness.engine._table.step("job00001", ev.InteractionFailed("no answer"))
     assert harness.job().state is State.IN_DOUBT
     outcome = steered(harness, "dismiss", message="701")
     assert not outcome.done
@@ -169,7 +169,7 @@ def test_a_retried_job_may_still_own_a_result_so_that_its_duplicate_does_not_get
     harness: EngineHarness,
 ) -> None:
     beside_a_job_by_hand(harness)
-    harness.engine._step("job00001", ev.InteractionFailed("no answer"))
+    harness.engine._table.step("job00001", ev.InteractionFailed("no answer"))
     harness.feed(ev.ForJob("job00001", ev.RetryRequested()))
     harness.accept_all()
     assert harness.job().nonces == ("nonce-1", "nonce-2")
@@ -182,7 +182,7 @@ def test_a_result_of_an_earlier_attempt_stays_held_once_the_next_interaction_is_
 ) -> None:
     """It is older than the present interaction, which says nothing about who ran the earlier ones."""
     beside_a_job_by_hand(harness)
-    harness.engine._step("job00001", ev.InteractionFailed("no answer"))
+    harness.engine._table.step("job00001", ev.InteractionFailed("no answer"))
     harness.feed(ev.ForJob("job00001", ev.RetryRequested()))
     harness.accept_all()
     harness.feed(ev.GatewayDispatch("INTERACTION_CREATE", {"id": "800", "nonce": "nonce-2"}, 5))
@@ -201,7 +201,7 @@ def test_a_person_is_notified_once_when_no_running_job_can_settle_it(harness: En
 
     beside_a_job_by_hand(harness)
     assert notified() == []
-    harness.engine._step("job00001", ev.InteractionFailed("no answer"))
+    harness.engine._table.step("job00001", ev.InteractionFailed("no answer"))
     harness.feed()
     harness.feed()
     assert len(notified()) == 1
@@ -213,7 +213,7 @@ def test_a_result_that_is_not_held_is_assigned_from_the_message_in_the_channel(
 ) -> None:
     harness.drop("a.txt", "a red cat\n")
     harness.accept_all()
-    harness.engine._step("job00001", ev.InteractionFailed("no answer"))
+    harness.engine._table.step("job00001", ev.InteractionFailed("no answer"))
     unread = assign(harness, "700", payload=None)
     assert not unread.done
     assert "not held" in unread.message
@@ -247,7 +247,7 @@ def test_a_persons_word_does_not_override_what_an_id_proves(
     harness.drop("a.txt", "a red cat\n")
     job_id = harness.submits()[-1].job.id
     harness.feed(ev.ForJob(job_id, ev.Accepted()))
-    harness.engine._step(job_id, ev.Started("600", None, UUID_A if "uuid" in reason else None))
+    harness.engine._table.step(job_id, ev.Started("600", None, UUID_A if "uuid" in reason else None))
     outcome = assign(harness, message["id"], job_id, payload=message)
     assert not outcome.done
     assert reason in outcome.message
