@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+import signal
 import threading
 import time
 from contextlib import ExitStack, closing, contextmanager
@@ -33,6 +34,7 @@ from mjwatch.trouble import resume_hint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
+    from types import FrameType
 
     from mjwatch.config import Config
     from mjwatch.engine.loop import Engine
@@ -116,15 +118,18 @@ def _run(runtime: Runtime, job_ids: list[str], submit: Callable[[], None], liste
     engine.service.on_sending_wait = lambda wait: listener.trouble(wait.reason)
     deadline = time.monotonic() + CONNECT_PATIENCE
     try:
-        submit()
-        engine.put(RequestsPending())
-        with _woken_at(engine, listener.deadline):
+        with _woken_at(engine, listener.deadline), _interrupts_noted(engine) as is_interrupted:
+            submit()
+            engine.put(RequestsPending())
             runtime.run(
                 lambda: (
-                    (listener.is_late and engine.idle)
+                    is_interrupted()
+                    or (listener.is_late and engine.idle)
                     or all(_is_over(engine, job_id, deadline) for job_id in job_ids)
                 )
             )
+        if is_interrupted():
+            raise KeyboardInterrupt
     except KeyboardInterrupt:
         engine.put(RequestsPending())  # the request may be written: the jobs must exist to be cancelled
         _withdraw_all(runtime, job_ids)
@@ -147,6 +152,32 @@ def _ended(runtime: Runtime, job_ids: Collection[str], listener: Listener) -> li
     if any((job.id in unsent and job.state is State.CANCELLED) or not is_answered(job) for job in jobs):
         raise _obstacle(engine, quiet_until)
     return jobs
+
+
+@contextmanager
+def _interrupts_noted(engine: Engine) -> Iterator[Callable[[], bool]]:
+    """Yield a function that says whether Ctrl-C was pressed; the loop ends its turn first.
+
+    An exception in the middle of a turn could leave an event half done and a transaction open.
+    """
+    pressed = threading.Event()
+
+    def note(number: int, frame: FrameType | None) -> None:
+        pressed.set()
+        engine.put(RequestsPending())
+
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler or not _in_main_thread():
+        yield pressed.is_set
+        return
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield pressed.is_set
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
 
 
 @contextmanager

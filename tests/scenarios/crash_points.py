@@ -192,7 +192,7 @@ POINTS: dict[str, CrashPoint] = {
     # downloading and publishing
     **before_and_after("download", CrashPoint(CDN, "fetch")),
     "in-download": CrashPoint(http, "_pieces", is_picture, after=True),
-    "in-split": CrashPoint(mjwatch.pictures.split, "_encode", nth=2),
+    "in-split": CrashPoint(mjwatch.pictures.split.Grid, "_piece", nth=2),
     "after-split": CrashPoint(mjwatch.pictures.split.Grid, "pieces", after=True),
     "in-staging": CrashPoint(Folder, "create", is_staged, nth=3, after=True),
     **before_and_after("staging", CrashPoint(Folder, "sync", is_staged)),

@@ -251,7 +251,7 @@ def test_nothing_is_sent_while_the_journal_is_moved_away(tmp_path: Path) -> None
 
 def test_a_removed_wal_file_stops_the_sending_is_reported_and_costs_nothing(tmp_path: Path) -> None:
     with open_stage(tmp_path / "w", "--seconds-per-job", str(slowed(1))) as stage:
-        stage.set_config("pace", max_in_flight=1)
+        stage.set_config("pace", max_in_flight=1, delay=600)
         daemon = start_ready(stage)
         stage.drop("cat.ready.txt", "a cat\n")
         wait_until(lambda: stage.simulator_state()["interactions"], "the POST")
@@ -266,6 +266,7 @@ def test_a_removed_wal_file_stops_the_sending_is_reported_and_costs_nothing(tmp_
         assert len(stage.simulator_state()["posts"]) == 1
         daemon.kill()
         daemon.wait(timeout=HANG)
+        stage.set_config("pace", delay=0)
         check_all_done(stage, start(stage), 3)
 
 
