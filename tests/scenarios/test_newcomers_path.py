@@ -44,6 +44,7 @@ PLACEHOLDERS = [
     (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "<uuid>"),
     (r"\b(?!1111)\d{17,20}\b", "<id>"),
     (r"127\.0\.0\.1:\d+", "127.0.0.1:<port>"),
+    (r"_([1-4])\.(png|webp)\b", r"_\1.<format>"),  # Midjourney sends both
     (r"\+\d+ s\b", ""),
     (r"\d+ watches", "<many> watches"),
     (r"\d+ KiB", "<size>"),

@@ -254,7 +254,7 @@ def test_a_start_does_not_wait_for_an_unreachable_gateway_but_reports_it(service
         service.machine.run("systemctl", "start", UNIT, timeout=START_LIMIT)
         state, status = service.machine.show(UNIT, "ActiveState", "StatusText")
         assert state == "active"
-        assert status.startswith("No gateway: ")
+        assert status.startswith("Discord can't be used: no connection to the gateway")
     finally:
         service.config.write_text(config)
         service.machine.run("systemctl", "stop", UNIT, timeout=STOP_LIMIT)
