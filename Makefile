@@ -10,14 +10,17 @@ WORKERS := auto
 PYTEST := $(BIN)/python -m pytest
 PARALLEL = -n $(WORKERS) --dist worksteal
 # For tests that use disks, terminals or machines: the tests of a file run one after another.
-PARALLEL_FILES := -n 2 --dist loadfile
+PARALLEL_FILES = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+# Only these files are collected: each worker would need seconds for all.
+marked = $(shell grep -rlE --include='test_*.py' 'pytest\.mark\.$(1)\b' tests)
 # The tests of the pure packages.
 CORE := $(addprefix tests/unit/,jobs midjourney prompts test_layers.py \
   $(patsubst %,discord/test_%.py,allowed_hosts http_errors payloads session stream_position) \
   $(patsubst %,inbox/test_%.py,filenames settling settling_properties) \
   filesystem/test_safe_names.py gallery/test_entry.py)
-# The tests of what depends on the versions of Python and of the libraries.
-VERSIONED := $(addprefix tests/unit/,discord settings workers host prompts pictures)
+# The tests of what depends on the versions of Python and of the libraries; not those that count our own steps.
+VERSIONED := $(addprefix tests/unit/,discord settings workers host prompts pictures) \
+  --ignore tests/unit/prompts/test_work.py
 VERSIONED_TOOLS := hypothesis jsonschema pytest pytest-xdist trustme
 PYENV := $(or $(PYENV_ROOT),$(HOME)/.pyenv)
 KILLS := 200
@@ -32,7 +35,7 @@ export no_proxy := 127.0.0.1,localhost
 # Otherwise every process that a test starts compiles all its modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test types bytecode test-core test-real test-long test-lowest test-pythons test-python kills soak model faults mutants \
+.PHONY: help demo test types bytecode test-core test-real test-long test-lowest test-newest kills soak model faults mutants \
   bench bench-quick adopt docs diagram cli-page pictures format clean
 
 help:
@@ -41,8 +44,8 @@ help:
 	@echo "make test-core  run the tests of the pure packages with fewer examples; 20 seconds"
 	@echo "make test-real  run the tests that need a real program besides Python, or root"
 	@echo "make test-long  run the longest tests: pairs of faults, random kills, many files, a large gallery"
-	@echo "make test-lowest   run the tests of what depends on versions with the oldest libraries that are allowed"
-	@echo "make test-pythons  run them with Python 3.12 and 3.13, as far as this machine has them"
+	@echo "make test-lowest  run what depends on versions with the oldest libraries, on Python 3.12 if it is here"
+	@echo "make test-newest  run it with Python 3.13, if it is here"
 	@echo "make kills      kill -9 at random moments of a run (KILLS=200 PROMPTS=100); about 12 minutes"
 	@echo "make soak       make model, then a long run with random faults, to find leaks (MINUTES=30); Linux"
 	@echo "make model      random histories of prompts by hand and by file (HISTORIES=$(HISTORIES) SEED=$(SEED))"
@@ -79,34 +82,34 @@ test-core: $(VENV)/.dev
 	$(PYTEST) $(CORE) -m "not real and not long" $(PARALLEL)
 
 test-real: $(VENV)/.dev
-	$(PYTEST) -m "real and not long" $(PARALLEL_FILES)
+	$(PYTEST) $(call marked,real) -m "real and not long" $(PARALLEL_FILES)
 
 test-long: $(VENV)/.dev
-	$(PYTEST) -m long $(PARALLEL_FILES)
+	$(PYTEST) $(call marked,long) -m long -n 2 --dist loadfile
 
-test-lowest: $(VENV)/.dev
-	$(BIN)/python -m venv --clear $(VENV)-lowest
+# The oldest libraries, another version of Python: two passes are enough for both, beside the tests of all.
+test-lowest: PYTHON = $(or $(call installed_python,3.12),$(BIN)/python)
+test-lowest: $(BIN)/python
+	$(PYTHON) -m venv --clear --without-pip $(VENV)-lowest
 	$(BIN)/python -m tests.helpers.lowest_versions > $(VENV)-lowest/versions.txt
 	$(call versioned,$(VENV)-lowest,--constraint $(VENV)-lowest/versions.txt)
 
+test-newest: PYTHON = $(call installed_python,3.13)
+test-newest: $(BIN)/python
+	@[ -n "$(PYTHON)" ] || echo "no Python 3.13 on this machine: nothing is tested with it"
+	$(if $(PYTHON),$(PYTHON) -m venv --clear --without-pip $(VENV)-newest)
+	$(if $(PYTHON),$(call versioned,$(VENV)-newest,))
+
 # A version manager may have a Python that is not on PATH.
-test-pythons:
-	@set -e; for version in 3.12 3.13; do \
-	  for python in python$$version $(PYENV)/versions/$$version.*/bin/python; do \
-	    if $$python -c 'import ensurepip' 2>/dev/null; then \
-	      $(MAKE) --no-print-directory test-python PYTHON=$$python VERSION=$$version; \
-	      break; \
-	    fi; \
-	  done; \
-	done
+installed_python = $(firstword $(shell for python in python$(1) $(PYENV)/versions/$(1).*/bin/python; do \
+  $$python -c 'import venv; print("'$$python'")' 2>/dev/null; done))
 
-test-python:
-	$(PYTHON) -m venv --clear $(VENV)-$(VERSION)
-	$(call versioned,$(VENV)-$(VERSION),)
-
+# A demo comes on top: it uses all libraries.
 define versioned
-$(1)/bin/python -m pip install --quiet --disable-pip-version-check $(2) --editable '.[demo,metrics,notify]' $(VERSIONED_TOOLS)
+$(BIN)/python -m pip --python $(1)/bin/python install --quiet --disable-pip-version-check $(2) \
+  --editable '.[demo,metrics,notify]' $(VERSIONED_TOOLS)
 $(1)/bin/python -m pytest $(VERSIONED) -m "not real and not long" -n 2 --dist worksteal
+$(1)/bin/mjwatch demo $(1)/demo >$(1)/demo.txt || { cat $(1)/demo.txt; exit 1; }
 endef
 
 kills: $(VENV)/.dev
@@ -182,11 +185,13 @@ $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	$(PIP) --editable '.[dev]'
 	@touch $@ $(VENV)/.demo $(VENV)/.docs
 
+# The pip that comes with older versions of Python takes more than twice the time to read the package index.
 $(BIN)/python:
 	@for candidate in $(CANDIDATES); do \
 	  if $$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
 	    echo "creating $(VENV) with $$($$candidate --version)"; \
-	    exec $$candidate -m venv $(VENV); \
+	    $$candidate -m venv $(VENV) && exec $(PIP) --upgrade pip; \
+	    exit 1; \
 	  fi; \
 	done; \
 	echo "mjwatch needs Python 3.11 or newer; none of $(CANDIDATES) is available. Install one of them and try again." >&2; \
