@@ -158,14 +158,10 @@ def rsync_interrupted(source: Path, target: Path) -> None:
     """Interrupt the transfer of each file, which leaves it under its name, dated 1970; then resume all."""
     remaining = list(source.iterdir())
     for _ in range(TRIES):
-        interrupt(
-            [
-                [program("rsync"), "-a", "--partial", "--bwlimit=10", str(path), f"{target}/"]
-                for path in remaining
-            ],
-            after=lambda: time.sleep(4.5),
-            sig=signal.SIGINT,
-        )
+        slowly = (program("rsync"), "-a", "--partial", "--bwlimit=10")
+        commands = {path: [*slowly, str(path), f"{target}/"] for path in remaining}
+        # Between the first step and the second. No file shows it: rsync writes what it has when it ends.
+        interrupt(commands, lambda _, seconds: seconds > 4.5, signal.SIGINT)
         remaining = [path for path in remaining if not is_partial(path, target / path.name)]
         if not remaining:
             break
@@ -194,17 +190,9 @@ def interrupt_sftp(paths: list[Path], target: Path, *options: str) -> None:
         batch = path.with_suffix(".batch")
         batch.write_text(f"put {path} {target / path.name}\n")
         batches.append(batch)
-    begin = [program("sftp"), "-q", "-D", program("sftp-server"), *options, "-b"]
-    interrupt(
-        [[*begin, str(batch)] for batch in batches],
-        after=lambda: wait_until(
-            lambda: all(
-                (target / path.name).exists() and (target / path.name).stat().st_size for path in paths
-            ),
-            "the first bytes of every file",
-        ),
-        sig=signal.SIGKILL,
-    )
+    begin = (program("sftp"), "-q", "-D", program("sftp-server"), *options, "-b")
+    commands = {path: [*begin, str(batch)] for path, batch in zip(paths, batches, strict=True)}
+    interrupt(commands, lambda path, _: _size(target / path.name) > 0, signal.SIGKILL)
     assert all(is_partial(path, target / path.name) for path in paths)
     for batch in batches:
         batch.unlink()
@@ -213,19 +201,43 @@ def interrupt_sftp(paths: list[Path], target: Path, *options: str) -> None:
 # ---- interrupted transfers
 
 
-def interrupt(commands: list[list[str]], after: Callable[[], object], sig: signal.Signals) -> None:
-    """Run all these commands at once, and end them with a signal."""
-    running = [
-        subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        for command in commands
-    ]
+def interrupt(
+    commands: dict[Path, list[str]], is_due: Callable[[Path, float], bool], sig: signal.Signals
+) -> None:
+    """Run the commands for all these files at once, and end each with a signal when it is due.
+
+    ``is_due`` gets the file and the seconds since the start of its command. A busy machine may need longer to
+    start all commands than one of them runs.
+    """
+    uninterrupted: dict[Path, tuple[float, subprocess.Popen[bytes]]] = {}
+    interrupted: list[subprocess.Popen[bytes]] = []
+    waiting = dict(commands)
+
+    def all_interrupted() -> bool:
+        if waiting:
+            path, command = waiting.popitem()
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            uninterrupted[path] = time.monotonic(), process
+        for path, (began, process) in list(uninterrupted.items()):
+            if is_due(path, time.monotonic() - began) or process.poll() is not None:
+                process.send_signal(sig)
+                interrupted.append(process)
+                del uninterrupted[path]
+        return not waiting and not uninterrupted
+
     try:
-        after()
+        wait_until(all_interrupted, "the moment to interrupt each transfer")
     finally:
-        for process in running:
-            process.send_signal(sig)
-        for process in running:
+        for _, process in uninterrupted.values():
+            process.kill()
             process.wait(timeout=HANG)
+        for process in interrupted:
+            process.wait(timeout=HANG)
+
+
+def _size(path: Path) -> int:
+    """Return the size of the file, or 0 if there is none."""
+    return path.stat().st_size if path.exists() else 0
 
 
 def is_partial(whole: Path, found: Path) -> bool:
