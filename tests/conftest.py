@@ -50,8 +50,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Order the tests for the workers: quick tests first, then scenarios, starting with the longest.
 
     Each worker gets a section of the list, and takes tests from other sections once its own is done. The
-    tests of a file stay together, so that their shared fixtures are set up once.
+    tests of a file stay together, so that their shared fixtures are set up once. Tests marked ``real``
+    are given out by the file, the longest files first.
     """
+    if all(item.get_closest_marker("real") for item in items):
+        longest = {item.path for item in items if item.get_closest_marker("start_early")}
+        items.sort(key=lambda item: item.path not in longest)
+        return
     worker_count = int(getattr(config, "workerinput", {}).get("workercount", 1))
     early = [item for item in items if item.get_closest_marker("start_early") is not None]
     rest = [item for item in items if item.get_closest_marker("start_early") is None]

@@ -24,7 +24,7 @@ from tests.scenarios.stage import Stage, open_stage, wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.start_early]
 
 USER = 4242
 CHANNEL = "https://discord.com/channels/1111000000000000002/1111000000000000003"

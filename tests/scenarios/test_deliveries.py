@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from concurrent.futures import Future
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.start_early]
 
 NOT_TMP = Path("/var/tmp")
 """Below /tmp vim does not write a backup as it usually does."""

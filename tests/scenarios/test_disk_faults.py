@@ -77,6 +77,7 @@ def check_all_done(stage: Stage, daemon: Daemon, count: int) -> None:
 
 
 @pytest.mark.real
+@pytest.mark.start_early
 def test_a_full_outbox_has_no_partial_folders_and_gets_all_folders_once_there_is_space(
     tmp_path: Path,
 ) -> None:

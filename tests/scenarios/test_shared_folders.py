@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from tests.scenarios.systemd_machine import Machine
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.start_early]
 
 UNIT = "mjwatch.service"
 RECIPE = "### Syncthing and mjwatch as different users"

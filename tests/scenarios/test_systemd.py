@@ -19,7 +19,7 @@ from tests.scenarios.stage import wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.start_early]
 
 UNIT = "mjwatch.service"
 

@@ -149,6 +149,7 @@ def mutiny_packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.real
+@pytest.mark.start_early
 def test_mutiny_splits_a_png_grid_and_follows_it_up(
     simulators: ManySimulators, tmp_path: Path, mutiny_packages: Path
 ) -> None:

@@ -122,18 +122,20 @@ def works(scripts: Path, empty: Path) -> None:
 
 @pytest.mark.real
 def test_the_wheel_works_where_only_its_dependencies_are(built: Built, tmp_path: Path) -> None:
-    venv.create(tmp_path / "venv", with_pip=True)
+    venv.create(tmp_path / "venv")
     scripts = tmp_path / "venv" / "bin"
-    run(str(scripts / "python"), "-m", "pip", "install", "--quiet", str(built.wheel))
+    pip = (sys.executable, "-m", "pip", "--python", str(scripts / "python"))
+    run(*pip, "install", "--quiet", str(built.wheel))
     empty = tmp_path / "empty"
     empty.mkdir()
     works(scripts, empty)
     assert run(str(scripts / "python"), "-m", "mjwatch", "--version", cwd=empty) == f"mjwatch {__version__}\n"
-    run(str(scripts / "python"), "-m", "pip", "check")
+    run(*pip, "check")
     run(str(scripts / "python"), "-c", "import mjwatch; [getattr(mjwatch, name) for name in mjwatch.__all__]")
 
 
 @pytest.mark.real
+@pytest.mark.start_early
 def test_the_sdist_works_by_pipx(built: Built, tmp_path: Path) -> None:
     homes = {name: str(tmp_path / name) for name in ("PIPX_HOME", "PIPX_BIN_DIR", "PIPX_MAN_DIR")}
     run(sys.executable, "-m", "pipx", "install", "--python", sys.executable, str(built.sdist), environ=homes)
