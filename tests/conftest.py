@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
+from collections import Counter
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +56,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """
     if all(item.get_closest_marker("real") for item in items):
         longest = {item.path for item in items if item.get_closest_marker("start_early")}
-        items.sort(key=lambda item: item.path not in longest)
+        # A worker with at most two tests left takes the next file, which should not be one of the longest.
+        tests = Counter(item.path for item in items)
+        items.sort(key=lambda item: (item.path not in longest, -tests[item.path]))
         return
     worker_count = int(getattr(config, "workerinput", {}).get("workercount", 1))
     early = [item for item in items if item.get_closest_marker("start_early") is not None]

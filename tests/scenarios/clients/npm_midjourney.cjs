@@ -6,6 +6,7 @@ const [folder, host, token, guild, channel] = process.argv.slice(2);
 const { Midjourney } = require(folder);
 const { WebSocket } = require(require.resolve("ws", { paths: [folder] }));
 
+const LATER_MS = 100;
 let session = "";
 class Listening extends WebSocket {
   constructor(...args) {
@@ -14,6 +15,13 @@ class Listening extends WebSocket {
       const event = JSON.parse(data);
       if (event.t === "READY") session = event.d.session_id;
     });
+  }
+
+  // The package waits for the message of a form only once the form's request has been answered. On a busy machine the
+  // message is read before the answer; the package then waits for ever.
+  emit(name, ...values) {
+    if (name !== "message") return super.emit(name, ...values);
+    return setTimeout(() => super.emit(name, ...values), LATER_MS);
   }
 }
 
