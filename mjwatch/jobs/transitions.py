@@ -307,7 +307,7 @@ def start(job: Job, event: ev.Started, now: float, timeouts: Timeouts) -> Transi
 
 def start_disputed(job: Job, event: ev.StartDisputed, now: float, timeouts: Timeouts) -> Transition:
     """Forget a start message that may be another job's: wait for what shows which one is this job's."""
-    if not job.start_by_looks:
+    if not job.start_by_looks and job.start_deleted_at is None:
         return job, ()
     job = replace(
         job,

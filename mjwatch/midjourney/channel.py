@@ -128,8 +128,9 @@ class Channel:
         self.stream.handled(self.tracker.unmatched.safe_seq(event.seq))
         missed = self.tracker.missed_something(event)
         if missed:
-            self.stream.missed_something(monotonic)
             self.tracker.begin_gap()
+        if missed or self.tracker.take_unheard():
+            self.stream.missed_something(monotonic)
             self._lacks_messages = True
         return missed
 
@@ -195,6 +196,8 @@ class Channel:
         if not event.messages and event.complete and self.stream.cursor is None:
             self.tracker.hold_unmatched(jobs, by_ids=True)
         found = self.tracker.history(event.messages, jobs, by_text, event.reread)
+        if event.complete and not self.tracker.caught_up:
+            self.tracker.looks.gap_ends(job for job in jobs.values() if job.id not in by_text)
         if event.messages:  # an empty page may be a missing right to read
             doubtful = (job for job in jobs.values() if job.state is State.IN_DOUBT and job.id in by_text)
             self._searched |= {job.id: job.nonce for job in doubtful}
@@ -285,7 +288,8 @@ class Channel:
             return None
         is_held = self.tracker.unmatched.has_result_for(job) or self.tracker.held.may_be_of(job)
         has_gap = self._lacks_messages or self._has_lost_session(job)
-        return ev.TimedOut(result_held=is_held, result_missed=has_gap and self._shows_nothing)
+        is_missed = (has_gap and self._shows_nothing) or self.tracker.foreign_jobs.may_continue(job)
+        return ev.TimedOut(result_held=is_held, result_missed=is_missed)
 
 
 def _may_run(job: Job, ended: Job, event: ev.JobEvent) -> bool:

@@ -17,7 +17,7 @@ from mjwatch.midjourney.matching.by_looks import (
     without_starts,
     wrong_starts,
 )
-from mjwatch.midjourney.matching.evidence import FINALS, expected_of
+from mjwatch.midjourney.matching.evidence import FINALS, expected_of, not_newer
 from mjwatch.midjourney.matching.foreign_jobs import (
     ENDED_JOB,
     WAITING,
@@ -74,7 +74,7 @@ class MessageTracker:
         address = f"https://discord.com/channels/{guild_id or '@me'}/{channel_id}"
         self.held = HeldResults(owner_of, self.foreign_jobs, address)
         self._results = KnownResults(owner_of, self.foreign_jobs)
-        self._looks = StartsByLooks(self.foreign_jobs, self._results)
+        self.looks = StartsByLooks(self.foreign_jobs, self._results)
         self._press_answers = PressAnswers()
         self.me: str | None = None
         self.newest: str | None = None
@@ -85,6 +85,7 @@ class MessageTracker:
         self.on_notice: Callable[[str, str], None] = lambda job_id, text: None
         """Called with the job's id and the text of a message that changes nothing for the job."""
         self._gap_after: str | None = None
+        self._has_unheard = False
         self.caught_up = True
         """False while a gap's history is unread: then only ids decide, and ambiguous messages are kept."""
 
@@ -102,7 +103,11 @@ class MessageTracker:
             return []
         pairs: JobEvents = []
         for message in self._parse_dispatch(event, jobs):
-            if event.name == "MESSAGE_CREATE":
+            if self._is_unheard(message) and not self._named(message, jobs):
+                self.begin_gap()
+                self._has_unheard = True
+                self.looks.note_moved(message, jobs, self.me)
+            if event.name in {"MESSAGE_CREATE", "MESSAGE_UPDATE"}:
                 self.note_newest(message.message_id)
             pairs += self._assign(message, event.seq, jobs)
         return pairs
@@ -139,6 +144,21 @@ class MessageTracker:
             return
         if self.newest is None or int(message_id) > int(self.newest):
             self.newest = message_id
+
+    def _is_unheard(self, message: ParsedMessage) -> bool:
+        """Return whether a message has changed whose creation was not heard, though no gap is unread."""
+        if message.event != "MESSAGE_UPDATE" or not self.caught_up or self.newest is None:
+            return False
+        return message.message_id is not None and not not_newer(message.message_id, self.newest)
+
+    def _named(self, message: ParsedMessage, jobs: Mapping[str, Job]) -> bool:
+        found = match(message, jobs.values(), self.foreign_jobs, self.me, ids_only=True)
+        return isinstance(found, Match)
+
+    def take_unheard(self) -> bool:
+        """Return whether a change since the last call showed that a message was not heard."""
+        has_unheard, self._has_unheard = self._has_unheard, False
+        return has_unheard
 
     def missed_something(self, event: ev.GatewayDispatch) -> bool:
         """Return whether a passive update shows a newer message in the channel than any that arrived."""
@@ -181,7 +201,7 @@ class MessageTracker:
         heard = [message for message in heard if message.kind in FINALS or message.nonce is None]
         shown = [message for message in (*unowned, *heard) if message.kind in _KEPT_KINDS]
         disputed = dict.fromkeys(
-            job_id for message in shown for job_id in self._looks.disputed_by(message, jobs, self.me)
+            job_id for message in shown for job_id in self.looks.disputed_by(message, jobs, self.me)
         )
         jobs = without_starts(jobs, disputed)
         found = match_history(
@@ -311,7 +331,7 @@ class MessageTracker:
         message = self._results.completed(message, jobs)
         pairs = self._press_answers.read(message, jobs)
         if pairs is None and message.kind in FINALS:
-            disputed = self._looks.disputed_by(message, jobs, self.me)
+            disputed = self.looks.disputed_by(message, jobs, self.me)
             if disputed:
                 self.unmatched.add(message, seq)
                 return _disputes(disputed)
@@ -346,7 +366,7 @@ class MessageTracker:
         self.unowned_finals += message.kind in FINALS
         # An interaction names no owner where that of our attempt was not heard; somebody else's nonce does.
         has_owner = message.kind is not MessageKind.STARTED or message.nonce is not None
-        disputed = [] if has_owner else self._looks.disputed_by(message, jobs, self.me)
+        disputed = [] if has_owner else self.looks.disputed_by(message, jobs, self.me)
         # The start of a job of ours has a name, unless that was lost on the way.
         may_be_ours = disputed or any(fits(message, job) for job in jobs.values())
         if may_be_ours and message.kind is MessageKind.PROGRESS:
@@ -359,6 +379,8 @@ class MessageTracker:
         job = jobs[found.job_id]
         if not found.by_looks:
             return self.caught_up or not rests_on_looks(found, message, job)
+        if self.looks.may_have_missed_start(message, job):
+            return False
         return not has_rival(message, job, (kept.message for kept in (*self.unmatched, *self.held)))
 
     def _events(self, found: Match, message: ParsedMessage, jobs: Mapping[str, Job]) -> JobEvents:
@@ -367,8 +389,10 @@ class MessageTracker:
             self.references_seen = True
         events = list(job_events(message, job, found))
         if job.start_by_looks and any(isinstance(event, ev.Started) for event in events):
-            self._looks.disprove(job, message, found)
+            self.looks.disprove(job, message, found)
         is_running = any(isinstance(event, ev.Started | ev.Progressed) for event in events)
+        if is_running and not found.by_looks:
+            self.foreign_jobs.forget_uncertain(message.message_id)
         if is_running and message.event == "REST" and not self.shown.has_news(message, job):
             return []  # read again, unchanged: no sign of life
         if is_running:

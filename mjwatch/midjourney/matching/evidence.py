@@ -91,6 +91,9 @@ def _message(message: ParsedMessage, job: Job) -> bool | None:
         return None
     if job.message_id == message.message_id or job.message_id in message.deleted_ids:
         return True
+    if message.kind is MessageKind.PROGRESS and not_newer(job.message_id, message.message_id):
+        # The job's interaction shows that it continues in a newer message.
+        return None if _same(message.interaction_id, job.interaction_id) else False
     return False if message.kind in {MessageKind.PROGRESS, MessageKind.DELETED} else None
 
 
