@@ -72,7 +72,7 @@ class Channel:
         self.stream.load(position)
         self.tracker.me = self.stream.user_id
         self.tracker.newest = newest
-        self.tracker.begin_gap()
+        self.tracker.begin_gap(replayed=True)
 
     def position(self) -> dict[str, Any]:
         """Return for the journal from where a later start must read so that nothing is lost.
@@ -212,7 +212,8 @@ class Channel:
         self.stream.history_read(monotonic, upto=event.newest, complete=event.complete)
         if event.complete:
             self._lookups_done.update(self._lookups)
-        self.tracker.caught_up = self.tracker.caught_up or event.complete
+        if event.complete:
+            self.tracker.end_gap()
 
     def history_failed(self, monotonic: float) -> float:
         """Return the seconds until the next try to read the history."""

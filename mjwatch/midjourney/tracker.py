@@ -86,6 +86,7 @@ class MessageTracker:
         """Called with the job's id and the text of a message that changes nothing for the job."""
         self._gap_after: str | None = None
         self._has_unheard = False
+        self._hears_all = True
         self.caught_up = True
         """False while a gap's history is unread: then only ids decide, and ambiguous messages are kept."""
 
@@ -146,8 +147,8 @@ class MessageTracker:
             self.newest = message_id
 
     def _is_unheard(self, message: ParsedMessage) -> bool:
-        """Return whether a message has changed whose creation was not heard, though no gap is unread."""
-        if message.event != "MESSAGE_UPDATE" or not self.caught_up or self.newest is None:
+        """Return whether a message has changed whose creation was not heard, though no gap can hide it."""
+        if message.event != "MESSAGE_UPDATE" or not self._hears_all or self.newest is None:
             return False
         return message.message_id is not None and not not_newer(message.message_id, self.newest)
 
@@ -300,10 +301,17 @@ class MessageTracker:
         self.begin_gap()
         self.unmatched.new_session()
 
-    def begin_gap(self) -> None:
-        """Note that messages newer than the newest known one may be missing."""
+    def begin_gap(self, *, replayed: bool = False) -> None:
+        """Note that messages newer than the newest known one may be missing.
+
+        ``replayed``: none are, if the session is resumed.
+        """
         self._gap_after = self.known_until()
-        self.caught_up = False
+        self.caught_up, self._hears_all = False, replayed
+
+    def end_gap(self) -> None:
+        """Note that the history of the gap has been read."""
+        self.caught_up = self._hears_all = True
 
     def known_until(self) -> str | None:
         """Return the message up to which all are known: newer ones may be known too while a gap is unread."""

@@ -78,12 +78,18 @@ def _same(left: str | None, right: str | None) -> bool | None:
 def _nonce(message: ParsedMessage, job: Job) -> bool | None:
     if message.nonce is None or not job.nonces:
         return None
-    if message.nonce == job.nonce or (message.nonce in job.nonces and job.state in _BETWEEN_ATTEMPTS):
+    if message.nonce == job.nonce or (message.nonce in job.nonces and _may_be_earlier_attempt(job)):
         return True
     if job.cancel_request is not None and message.nonce == job.cancel_request.nonce:
         return None  # the nonce of the press that stops the job
     # An earlier attempt that appears beside the present one is another job of Midjourney's.
     return None if message.kind in FINALS and message.nonce not in job.nonces else False
+
+
+def _may_be_earlier_attempt(job: Job) -> bool:
+    """Return whether an earlier attempt may be what becomes of the job: the present one has no known start."""
+    knows_start = job.state is State.IN_DOUBT and job.message_id is not None and not job.start_by_looks
+    return job.state in _BETWEEN_ATTEMPTS and not knows_start
 
 
 def _message(message: ParsedMessage, job: Job) -> bool | None:
