@@ -129,7 +129,8 @@ class Channel:
         missed = self.tracker.missed_something(event)
         if missed:
             self.tracker.begin_gap()
-        if missed or self.tracker.take_unheard():
+        if missed or self.tracker.has_unheard:
+            self.tracker.has_unheard = False
             self.stream.missed_something(monotonic)
             self._lacks_messages = True
         return missed

@@ -85,7 +85,8 @@ class MessageTracker:
         self.on_notice: Callable[[str, str], None] = lambda job_id, text: None
         """Called with the job's id and the text of a message that changes nothing for the job."""
         self._gap_after: str | None = None
-        self._has_unheard = False
+        self.has_unheard = False
+        """Whether a message has changed whose creation was not heard: then the history is read."""
         self._hears_all = True
         self.caught_up = True
         """False while a gap's history is unread: then only ids decide, and ambiguous messages are kept."""
@@ -104,9 +105,9 @@ class MessageTracker:
             return []
         pairs: JobEvents = []
         for message in self._parse_dispatch(event, jobs):
-            if self._is_unheard(message) and not self._named(message, jobs):
+            if self._is_unheard(message) and not self._is_named(message, jobs):
                 self.begin_gap()
-                self._has_unheard = True
+                self.has_unheard = True
                 self.looks.note_moved(message, jobs, self.me)
             if event.name in {"MESSAGE_CREATE", "MESSAGE_UPDATE"}:
                 self.note_newest(message.message_id)
@@ -152,14 +153,9 @@ class MessageTracker:
             return False
         return message.message_id is not None and not not_newer(message.message_id, self.newest)
 
-    def _named(self, message: ParsedMessage, jobs: Mapping[str, Job]) -> bool:
+    def _is_named(self, message: ParsedMessage, jobs: Mapping[str, Job]) -> bool:
         found = match(message, jobs.values(), self.foreign_jobs, self.me, ids_only=True)
         return isinstance(found, Match)
-
-    def take_unheard(self) -> bool:
-        """Return whether a change since the last call showed that a message was not heard."""
-        has_unheard, self._has_unheard = self._has_unheard, False
-        return has_unheard
 
     def missed_something(self, event: ev.GatewayDispatch) -> bool:
         """Return whether a passive update shows a newer message in the channel than any that arrived."""

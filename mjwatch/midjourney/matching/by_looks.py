@@ -5,8 +5,8 @@
 - Then each may be a foreign job's: results that fit are held until a person says which is whose.
 - An id that says whose the other message is ends that: if it is the job's own, the start by looks is foreign.
 - While a gap is unread, which may show another start, a start by looks proves no final to be its job's.
-- A start that a gap may have hidden leaves its job no final by looks: the start of another job with the same
-  prompt may be hidden there, too. Ids, a person, or the search of the history that an overdue job gets decide.
+- A job whose start a gap may have hidden gets no final by looks: that of another job with the same prompt may
+  be hidden there, too. Ids decide, or a person, or the search of the history once the job is overdue.
 """
 
 from __future__ import annotations

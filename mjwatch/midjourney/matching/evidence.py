@@ -87,7 +87,7 @@ def _nonce(message: ParsedMessage, job: Job) -> bool | None:
 
 
 def _may_be_earlier_attempt(job: Job) -> bool:
-    """Return whether an earlier attempt may be what becomes of the job: the present one has no known start."""
+    """Return whether an earlier attempt may be what runs: the present one has no known start."""
     knows_start = job.state is State.IN_DOUBT and job.message_id is not None and not job.start_by_looks
     return job.state in _BETWEEN_ATTEMPTS and not knows_start
 
