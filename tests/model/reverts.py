@@ -64,14 +64,14 @@ REVERTS: dict[str, tuple[Any, str, Any]] = {
 """By name: what is replaced in which module or class, and by what."""
 
 FOUND_BY = {
-    "parameters": 39,
+    "parameters": 254,
     "older": 1516,
     "queue": 206,
     "rivals": 916,
     "dispute": 583,
     "duplicates": 260,
-    "lost session": 1944,
-    "own start": 86,
+    "lost session": 227,
+    "own start": 151,
     "generation": 281,
     "news": 40,
     "wrong start": 1151,
