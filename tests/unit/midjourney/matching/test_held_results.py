@@ -137,6 +137,19 @@ def test_a_dismissed_result_is_forgotten_and_not_held_again() -> None:
     assert not held.hold(read(result("700")), [ONE])
 
 
+@pytest.mark.parametrize(("results", "still_runs"), [(["700"], False), (["700", "701"], True)])
+def test_a_dismissed_result_ends_the_job_by_hand_unless_another_held_one_may_be_of_it(
+    results: list[str], still_runs: bool
+) -> None:
+    foreign_jobs = ForeignJobs()
+    foreign_jobs.note(read(started("590")))
+    held = held_results(foreign_jobs=foreign_jobs)
+    for message_id in results:
+        assert held.hold(read(result(message_id)), [ONE])
+    held.dismiss(read(result("700")))
+    assert foreign_jobs.may_include(read(result("702"))) is still_runs
+
+
 # ---- the journal
 
 
