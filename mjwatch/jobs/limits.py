@@ -43,7 +43,7 @@ DRAIN_PROBES = 2
 _ON_THE_WAY = frozenset({State.SUBMITTING, State.SUBMITTED})
 _ANSWERS_OF_BOT = (ev.Started, ev.Progressed, ev.QueuedByBot, ev.Finished, ev.ModalOpened)
 _LEAVES_DOUBT = frozenset({"interaction", "unanswered", "silence"})
-"""The kinds of failures that count as one kind: in an outage they alternate, and each leaves a job in doubt."""
+"""Failures that count as one kind: in an outage they alternate, and each leaves a job in doubt."""
 _COUNTED_KINDS = frozenset({RefusalClass.CONFIG, RefusalClass.PLAN, RefusalClass.TRANSIENT})
 
 
