@@ -3,11 +3,13 @@
 ``python -m tests.scenarios.soak [--minutes N] [--seed N]``. Linux with glibc only.
 
 Memory that is kept of each prompt shows in what is in use (``InUse``), which is counted exactly while the
-daemon is idle. The resident memory does not show it, because it follows the largest load so far. Python
+daemon is idle. The resident memory does not show it, because it follows the largest load so far: Python
 returns memory to the system in pieces of 1 MiB, and keeps a piece as long as anything in it is in use. So the
-resident memory rises by a step when a READY of the gateway (here up to 2 MB of JSON, some 10 MB as objects)
-comes at a busy moment, and then stays: later ones use the same pieces again.
-@FIGURES@
+resident memory rises by a step when more messages than ever before are read from the history after a lost
+session (500 of them: 6 MB), and then stays, because later ones use the same pieces again. With these faults
+and six times as many prompts a minute it was 58 MiB after 300 prompts, 63 after 600, 74 from 2,100 to 3,900,
+and 82 from 4,800 to 5,400, where 1,000 pools of 16 KiB in those pieces were free. In use there were 20.6 MiB
+of Python's objects after 300 prompts, and 21.2 after 5,400.
 """
 
 from __future__ import annotations
