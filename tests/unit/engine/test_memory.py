@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-WINDOWS, ROUNDS = 5, 20
+WINDOWS, ROUNDS = 7, 20
 """What is kept of each round shows in each window; what is made once, such as a cache, in one of them."""
 LEAST = ROUNDS
 """Blocks of memory that something kept of each round takes, or more: its key, its value."""
