@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class PressAnswers:
     """The separate messages that answer a press, by their ids: later parts of one may lack the nonce.
 
-    Those of closed jobs are forgotten when another one comes.
+    Those of closed jobs are forgotten at the next one.
     """
 
     def __init__(self) -> None:
