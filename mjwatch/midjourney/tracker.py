@@ -32,6 +32,7 @@ from mjwatch.midjourney.matching.matcher import Match, fits, match, match_histor
 from mjwatch.midjourney.matching.news import ShownMessages
 from mjwatch.midjourney.parsing.messages import BOTS, read_message
 from mjwatch.midjourney.parsing.parsed_message import MessageKind, ParsedMessage
+from mjwatch.midjourney.passive_updates import PASSIVE_EVENTS, last_message
 from mjwatch.midjourney.press_answers import PressAnswers
 
 if TYPE_CHECKING:
@@ -40,14 +41,6 @@ if TYPE_CHECKING:
     from mjwatch.model import Job
 
 MESSAGE_EVENTS = frozenset({"MESSAGE_CREATE", "MESSAGE_UPDATE", "MESSAGE_DELETE", "MESSAGE_DELETE_BULK"})
-PASSIVE_EVENTS = {
-    "PASSIVE_UPDATE_V1": "channels",
-    "PASSIVE_UPDATE_V2": "updated_channels",
-    "CHANNEL_UNREAD_UPDATE": "channel_unread_updates",
-}
-"""The events that a session without a subscription to the guild gets instead of messages, and the key of the
-channels in them (discord-userdoccers, gateway events)."""
-
 _KEPT_KINDS = FINALS | {MessageKind.STARTED, MessageKind.PROGRESS}
 
 
@@ -159,11 +152,7 @@ class MessageTracker:
 
     def missed_something(self, event: ev.GatewayDispatch) -> bool:
         """Return whether a passive update shows a newer message in the channel than any that arrived."""
-        channels = event.data.get(PASSIVE_EVENTS.get(event.name, ""), ())
-        for channel in channels if isinstance(channels, list | tuple) else ():
-            if isinstance(channel, dict) and id_of(channel.get("id")) == self._channel_id:
-                return int(snowflake_of(channel.get("last_message_id")) or 0) > int(self.newest or 0)
-        return False
+        return int(last_message(event, self._channel_id) or 0) > int(self.newest or 0)
 
     def _reread(self, messages: Mapping[str, Mapping[str, Any] | None], jobs: Mapping[str, Job]) -> JobEvents:
         """Return what happened to start messages, which were read again after a gap.
