@@ -380,6 +380,9 @@ class MessageTracker:
         job = jobs[found.job_id]
         if message.kind in FINALS and message.reply_to is not None and message.reply_to == job.message_id:
             self.references_seen = True
+        moved_to = self.looks.moved_to(job, jobs.values()) if message.kind is MessageKind.DELETED else None
+        if moved_to is not None:
+            return [(job.id, ev.Started(moved_to, by_looks=True))]
         events = list(job_events(message, job, found))
         if job.start_by_looks and any(isinstance(event, ev.Started) for event in events):
             self.looks.disprove(job, message, found)

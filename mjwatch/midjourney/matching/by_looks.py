@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mjwatch.midjourney.matching.evidence import FINALS
+from mjwatch.midjourney.matching.evidence import FINALS, not_newer
 from mjwatch.midjourney.matching.foreign_jobs import WAITING
 from mjwatch.midjourney.matching.matcher import (
     fits,
@@ -43,6 +43,7 @@ class StartsByLooks:
         self._foreign_jobs = foreign_jobs
         self._results = results
         self._in_gap: set[str | None] = set()
+        self._moved: ParsedMessage | None = None
 
     def disputed_by(self, message: ParsedMessage, jobs: Mapping[str, Job], me: str | None) -> list[str]:
         """Return the jobs whose start was matched by looks, and that this message would fit without it.
@@ -73,6 +74,21 @@ class StartsByLooks:
         started = (job for job in jobs.values() if job.message_id is not None)
         if may_be_mine(message, me) and any(fits(message, _without_start(job)) for job in started):
             self._foreign_jobs.note(message, uncertain=True)
+            self._moved = message
+
+    def moved_to(self, ours: Job, jobs: Iterable[Job]) -> str | None:
+        """Return the message in which our job, whose start is deleted, continues: no other job may be there.
+
+        In a session that hears all, what changes without having been created is a job that has moved.
+        """
+        moved = self._moved
+        if moved is None or moved.message_id is None or not_newer(moved.message_id, ours.message_id):
+            return None
+        fitting = [job.id for job in jobs if fits(moved, _without_start(job))]
+        if fitting != [ours.id] or self._foreign_jobs.may_be_elsewhere(moved):
+            return None
+        self._foreign_jobs.forget_uncertain(moved.message_id)
+        return moved.message_id
 
     def gap_ends(self, jobs: Iterable[Job]) -> None:
         """Note that a gap's history is read, in which the looks of a message prove nothing for these jobs."""

@@ -219,6 +219,12 @@ class ForeignJobs:
         job = self._by_message.get(message_id or "")
         return job is not None and job.uncertain
 
+    def may_be_elsewhere(self, start: ParsedMessage) -> bool:
+        """Return whether this may be the start of a job that is known by another message, or is foreign."""
+        known = self._by_message.get(start.message_id or "")
+        others = (job for job in self._by_message.values() if job is not known or not job.uncertain)
+        return any(job.may_rival(start) for job in others)
+
     def forget_uncertain(self, message_id: str | None) -> None:
         """Forget the job that started in this message, because ids show that it is ours."""
         if message_id is not None and self.is_uncertain(message_id):

@@ -117,12 +117,21 @@ def test_a_change_in_a_gap_has_no_history_read_twice() -> None:
     assert channel.history_request({job.id: job}, 2000.0) is None
 
 
-def test_a_job_whose_start_is_gone_has_not_failed_while_it_may_continue_elsewhere() -> None:
+def test_the_only_job_that_may_be_there_continues_in_the_message_once_its_start_is_deleted() -> None:
     channel, job = a_channel(), running()
-    heard(channel, update(MOVED), job)
-    read(channel, {job.id: job}, 1002.0, MOVED)
+    heard(channel, update(PART), job)
+    assert heard(channel, delete("590"), job) == []
     job = followed(job, heard(channel, delete("600"), job))
+    assert (job.message_id, job.start_by_looks, job.start_deleted_at) == ("610", True, None)
+    read(channel, {job.id: job}, 1002.0)
+    ((_, finished),) = heard(channel, create(result("700", reply_to="610")), job)
+    assert (type(finished), finished.result.matched_by) == (ev.Finished, "reference")
+
+
+def held_in_doubt(channel: Channel, job: Job) -> None:
+    """Let a job, whose start was deleted, come to its end: it may continue in message 610."""
     assert job.start_deleted_at is not None
+    read(channel, {job.id: job}, 1003.0, MOVED)
     assert channel.overdue(job, 1100.0) is None
     read(channel, {job.id: job}, 1101.0, MOVED)
     timed_out = channel.overdue(job, 1102.0)
@@ -131,9 +140,23 @@ def test_a_job_whose_start_is_gone_has_not_failed_while_it_may_continue_elsewher
     assert job.state is State.IN_DOUBT
     job = followed(job, heard(channel, create(result("700", reply_to="610")), job))
     channel.tracker.hold_unmatched({job.id: job})
-    assert [(held.message_id, held.candidates) for held in channel.tracker.held] == [("700", (job.id,))]
-    assert channel.tracker.by_person(next(iter(channel.tracker.held)).message, job) != ""
+    (held,) = channel.tracker.held
+    assert (held.message_id, held.candidates) == ("700", (job.id,))
+    assert isinstance(channel.tracker.by_person(held.message, job), ev.Finished)
     assert channel.waits_for_person(job)
+
+
+def test_beside_an_equal_job_by_hand_the_job_is_in_doubt_and_the_result_is_held() -> None:
+    channel, job = a_channel(), running()
+    heard(channel, create(started("605", nonce="77")), job)
+    heard(channel, update(MOVED), job)
+    held_in_doubt(channel, followed(job, heard(channel, delete("600"), job)))
+
+
+def test_a_job_whose_start_was_gone_before_has_not_failed_while_it_may_continue_elsewhere() -> None:
+    channel, job = a_channel(), running(start_deleted_at=1000.0, next_action_at=1060.0)
+    heard(channel, update(MOVED), job)
+    held_in_doubt(channel, job)
 
 
 def test_a_message_of_somebody_else_s_job_says_nothing_about_ours() -> None:
