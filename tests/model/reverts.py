@@ -60,6 +60,12 @@ REVERTS: dict[str, tuple[Any, str, Any]] = {
     "wrong start": (tracker, "wrong_starts", lambda message, jobs: []),
     "given up": (Channel, "attempt_ends", _attempt_ends_with_its_job),
     "stored": (Channel, "is_unstored", False),
+    "hidden start": (StartsByLooks, "may_have_missed_start", lambda *_: False),
+    "earlier attempt": (
+        evidence,
+        "_may_be_earlier_attempt",
+        lambda job: job.state in evidence._BETWEEN_ATTEMPTS,
+    ),
 }
 """By name: what is replaced in which module or class, and by what."""
 
@@ -77,6 +83,8 @@ FOUND_BY = {
     "wrong start": 1151,
     "given up": 716,
     "stored": 1305,
+    "hidden start": 18858,
+    "earlier attempt": 1329,
 }
 """The seed of a history that breaks a promise without the fix, and keeps all of them with it.
 
