@@ -73,6 +73,8 @@ class FileGuard:
 
         SQLite never shortens it while it is open, but a checkpoint of another program may, without harm.
         """
+        if self._opened_as[1] is None:  # a journal in memory
+            return
         size = self._files[1].stat().st_size
         if size < self._log_size and not self._is_cut:
             try:
