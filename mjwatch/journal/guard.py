@@ -71,20 +71,20 @@ class FileGuard:
     def _check_log(self) -> None:
         """Note whether the -wal file is shorter than it was, and what is left of it can't be read.
 
-        SQLite never shortens it while it is open, but a checkpoint of another program may, without harm.
+        SQLite never shortens it while it is open, but a checkpoint of another program may, without harm. What
+        was cut stays so until the next start, because a file that grows again has a hole.
         """
-        if self._opened_as[1] is None:  # a journal in memory
+        if self._opened_as[1] is None or self._is_cut:  # None: a journal in memory
             return
         size = self._files[1].stat().st_size
-        if size < self._log_size and not self._is_cut:
+        if size < self._log_size:
             try:
                 with closing(open_read_only(self._path)) as reader:  # without what is in our memory
                     check_pages(reader, self._path)
             except (sqlite3.DatabaseError, JournalError):
                 self._is_cut = True
                 return
-        if size >= self._log_size or not self._is_cut:
-            self._log_size, self._is_cut = size, False
+        self._log_size = size
 
     def _all_are_back(self) -> None:
         self._is_saved = False
@@ -105,9 +105,8 @@ class FileGuard:
         journal, wal, _ = self._files
         check_pages(self._db, self._path)
         has_foreign_changes = wal in lost and wal.exists() and wal.stat().st_size > 0
-        if (
-            journal in lost or has_foreign_changes or self._is_cut
-        ):  # what others have written since does not go with ours
+        # What others have written since does not go with ours.
+        if journal in lost or has_foreign_changes or self._is_cut:
             self._copy = self._copied(journal.with_name(f"{journal.name}-saved-{secrets.token_hex(4)}"))
         else:
             with closing(self._db.execute("PRAGMA wal_checkpoint(FULL)")) as cursor:
