@@ -260,10 +260,10 @@ def _press_again(job: Job, refusal: Refusal, now: float) -> Transition:
 
 def interaction_seen(job: Job, event: ev.InteractionSeen, now: float, timeouts: Timeouts) -> Transition:
     """Adopt the interaction that the gateway reports for the nonce."""
+    if job.state is not State.IN_DOUBT and job.interaction_id == event.interaction_id:
+        return job, ()  # INTERACTION_SUCCESS repeats it, at times after a message that refused the job
     if job.state in {State.SUBMITTING, State.SUBMITTED, State.RUNNING}:
         return replace(job, interaction_id=event.interaction_id), ()
-    if job.state is State.QUEUED and job.interaction_id == event.interaction_id:
-        return job, ()  # it was refused already: INTERACTION_SUCCESS may come after the bot's message
     due = now + timeouts.start_timeout
     job = replace(job, state=State.SUBMITTED, next_action_at=due, in_doubt_since=None)
     text = f"found: the attempt became interaction {event.interaction_id}"

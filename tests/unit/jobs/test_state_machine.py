@@ -564,6 +564,13 @@ def test_the_history_does_not_grow_without_limit() -> None:
     assert job.history[-1].event.startswith("not sent")
 
 
+@pytest.mark.parametrize("state", [State.SUBMITTING, State.SUBMITTED, State.RUNNING])
+def test_an_interaction_that_is_named_again_is_no_step(state: State) -> None:
+    for job in _in_state(state):
+        known = _do(ev.InteractionSeen("300"), job=job)
+        assert step(known, ev.InteractionSeen("300"), NOW, LIMITS)[0] is known  # so it is not committed
+
+
 def _put_back(refusal: Refusal) -> Job:
     job, _ = step(FRESH, ev.AttemptStarted("9001", "session-a", "100"), NOW, LIMITS)
     for event in (ev.InteractionSeen("300"), ev.Accepted(), ev.Refused(refusal)):
