@@ -16,6 +16,7 @@ from mjwatch.journal.reader import TakenFile
 from mjwatch.journal.writer import Journal
 from tests.helpers.command_result import CommandResult
 from tests.helpers.examples import FULL
+from tests.helpers.gallery_page import render_here
 from tests.helpers.leftovers import guard_run
 from tests.helpers.timeouts import cores, slowness, workers
 
@@ -38,6 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         guard_run()
         slowness()  # measured before the tests cause any load
+    render_here()
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:

@@ -22,8 +22,7 @@ import warnings
 from pathlib import Path
 from typing import Protocol
 
-from mjwatch.gallery import page
-from mjwatch.version import __version__
+from tests.helpers.gallery_page import render_here
 
 PRELOADED = [
     *("mjwatch.cli.app", "mjwatch.cli.service", "mjwatch.daemon", "mjwatch.runtime"),
@@ -135,11 +134,6 @@ def _run(
     os.environ.update(env)
     faulthandler.enable()
     warnings.simplefilter("error")
-    page._render_in_subprocess = _render
+    render_here()
     sys.argv = ["mjwatch", *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
-
-
-def _render(stamp: str) -> bytes:
-    """Return the gallery's page: another process for it takes as much CPU as all else in a short run."""
-    return page.render(__version__, stamp)

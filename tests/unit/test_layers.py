@@ -140,7 +140,9 @@ def test_every_package_has_a_layer() -> None:
 def test_pure_packages_touch_no_clock_thread_socket_or_chance() -> None:
     pure = [name for name in MODULES if _is_in(name, PURE)]
     assert {place for place in PURE if not any(_is_in(name, (place,)) for name in pure)} == set()
-    wrong = [f"{by} imports {target}" for by, target in _ours() if by in pure and target.split(".")[0] in IMPURE]
+    wrong = [
+        f"{by} imports {target}" for by, target in _ours() if by in pure and target.split(".")[0] in IMPURE
+    ]
     assert wrong == []
 
 
