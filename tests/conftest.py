@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from mjwatch.model import Job
 
 
-# No deadline: a busy machine makes computing tests slow. `make test` uses the full profile.
+# No deadline: a busy machine makes computing tests slow. `make test` uses "some", `make test-long` "full".
 settings.register_profile("full", deadline=None, max_examples=FULL)
+settings.register_profile("some", deadline=None, max_examples=FULL * 2 // 5)
 settings.register_profile("few", deadline=None, max_examples=FULL // 5)
 settings.load_profile("few")
 

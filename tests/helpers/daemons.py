@@ -22,8 +22,6 @@ import warnings
 from pathlib import Path
 from typing import Protocol
 
-from tests.helpers.gallery_page import render_here
-
 PRELOADED = [
     *("mjwatch.cli.app", "mjwatch.cli.service", "mjwatch.daemon", "mjwatch.runtime"),
     *(
@@ -33,7 +31,7 @@ PRELOADED = [
         "mjwatch.cli.submit",
         "mjwatch.cli.tools",
     ),
-    *("mjwatch.simulator.server", "jinja2", __name__),
+    *("mjwatch.simulator.server", "tests.helpers.preloaded_page", __name__),
 ]
 
 _PROCESS_LOCK = threading.Lock()
@@ -134,6 +132,5 @@ def _run(
     os.environ.update(env)
     faulthandler.enable()
     warnings.simplefilter("error")
-    render_here()
     sys.argv = ["mjwatch", *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
