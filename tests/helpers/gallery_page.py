@@ -12,7 +12,7 @@ in_subprocess = page._render_in_subprocess
 
 def render_here() -> None:
     """Have mjwatch render the page in this process from now on."""
-    page._render_in_subprocess = lambda stamp: _rendered(page.__version__, stamp)
+    page._render_in_subprocess = lambda stamp: _rendered(vars(page)["__version__"], stamp)
 
 
 @cache
