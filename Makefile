@@ -133,11 +133,11 @@ mutants: $(VENV)/.mutants
 	$(BIN)/mutmut results
 
 bench: $(VENV)/.dev
-	$(BIN)/python -m bench $(WHAT) --json bench/results.json --page bench/RESULTS.md \
-	  --rows docs/explanation/performance.md
+	$(BIN)/python -m bench $(WHAT) --end-with-parent --json bench/results.json \
+	  --page bench/RESULTS.md --page docs/explanation/performance.md
 
 bench-quick: $(VENV)/.dev
-	$(BIN)/python -m bench --quick
+	$(BIN)/python -m bench --quick --end-with-parent
 
 adopt: $(VENV)/.dev
 	@$(BIN)/python -m tests.helpers.adopt "$(BUNDLE)" $(if $(YES),--yes)

@@ -7,6 +7,7 @@ end of the run; then it kills all processes that have the variable.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import secrets
 import signal
@@ -25,6 +26,8 @@ VARIABLE = "BENCH_RUN"
 CLEANUP_TIMEOUT = 10.0
 """Seconds for which killed processes may take to disappear."""
 
+_PR_SET_PDEATHSIG = 1
+"""Of prctl(2)."""
 
 _ITS_OWN = "from multiprocessing."
 """In the command lines of helpers of Python's multiprocessing, which end with their program."""
@@ -48,6 +51,14 @@ def nothing_left_behind() -> Iterator[None]:
         if helper.stdin is not None:
             helper.stdin.close()
         helper.wait(2 * CLEANUP_TIMEOUT)
+
+
+def end_with_parent() -> None:
+    """Have Linux send SIGTERM to this process when its parent has ended, in whatever way."""
+    parent = os.getppid()
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        sys.exit("the parent has ended")
 
 
 def processes_of(name: str) -> dict[int, str]:

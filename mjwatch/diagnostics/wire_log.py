@@ -81,6 +81,7 @@ class WireLog:
         self._file: int | None = None
         self._size = 0
         self._lock = threading.Lock()
+        self._logged: set[type[Exception]] = set()
 
     def close(self) -> None:
         """Close the file."""
@@ -89,9 +90,21 @@ class WireLog:
                 os.close(self._file)
                 self._file = None
 
+    @contextmanager
+    def _no_harm(self) -> Iterator[None]:
+        """Let no failure of the recording reach what is recorded, such as a POST that was accepted."""
+        try:
+            yield
+        except OSError as error:  # the disk is full, for example: the journal reports that
+            log.debug("the wire is not recorded: %s", error.strerror)
+        except Exception as error:  # a fault may come with every message
+            if type(error) not in self._logged:
+                self._logged.add(type(error))
+                log.exception("the wire can't be recorded")
+
     def gateway(self, direction: str, payload: Mapping[str, Any]) -> None:
         """Record what was received, if it is about us: the ``tap`` of a WebsocketConnection."""
-        with _no_harm():
+        with self._no_harm():
             if direction == "closed":
                 self._add(WireKind.CLOSED, "close", {"code": payload.get("code")})
             elif direction == "received" and payload.get("op") == Opcode.DISPATCH:
@@ -99,7 +112,7 @@ class WireLog:
 
     def http(self, exchange: HttpExchange) -> None:
         """Record an exchange: the ``tap`` of a DiscordREST."""
-        with _no_harm():
+        with self._no_harm():
             self._exchange(exchange)
 
     def _exchange(self, exchange: HttpExchange) -> None:
@@ -118,7 +131,7 @@ class WireLog:
     def download(self, download: Download) -> None:
         """Record a download: the ``tap`` of a CDN."""
         data = {"status": download.status, "begins": download.begins.hex(), "failed": bool(download.error)}
-        with _no_harm():
+        with self._no_harm():
             self._add(WireKind.DOWNLOAD, urlsplit(download.url).path, data)
 
     def _dispatch(self, name: str, data: Mapping[str, Any]) -> None:
@@ -159,17 +172,6 @@ class WireLog:
             self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
             self._size = os.fstat(self._file).st_size
         self._size += os.write(self._file, line)
-
-
-@contextmanager
-def _no_harm() -> Iterator[None]:
-    """Let no failure of the recording reach what is recorded, such as a POST that was accepted."""
-    try:
-        yield
-    except OSError as error:  # the disk is full, for example: the journal reports that
-        log.debug("the wire is not recorded: %s", error.strerror)
-    except Exception:
-        log.exception("the wire can't be recorded")
 
 
 def read_wire(state: Path, since: float) -> Iterator[WireLine]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import pathlib
 import shlex
 import stat
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mjwatch.errors import ConfigError, DaemonError
 
@@ -117,6 +118,25 @@ def return_memory_early() -> bool:
     except (AttributeError, OSError):
         return False  # another C library, such as musl, which does not have this problem
     return bool(mallopt(_M_MMAP_THRESHOLD, LARGE_BLOCK)) and bool(mallopt(_M_ARENA_MAX, HEAPS))
+
+
+class _SysWithoutInterning:
+    """The module ``sys`` for another module, whose strings are not interned."""
+
+    intern = staticmethod(str)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys, name)
+
+
+def let_names_of_paths_be_freed(version: tuple[int, int] = sys.version_info[:2]) -> None:
+    """Keep pathlib of Python 3.12 from interning the names in each path, for the rest of this process.
+
+    Before one of its later releases an interned string is never freed there (issue 113993 of CPython): a
+    service would grow with each file and each folder.
+    """
+    if version == (3, 12):
+        setattr(pathlib, "sys", _SysWithoutInterning())  # noqa: B010 - it is no public name of the module
 
 
 # ---- users

@@ -25,6 +25,16 @@ with nothing_left_behind():
 """
 
 
+ON_SIGTERM = "signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))"
+
+ENDS_WITH_PARENT = """
+import subprocess, sys
+run = subprocess.Popen([sys.executable, "-c", sys.argv[1], "wait"])
+print(run.pid, flush=True)
+run.wait()
+"""
+
+
 def belongs_to(pid: int, name: str) -> bool:
     try:
         return f"{VARIABLE}={name}".encode() in Path(f"/proc/{pid}/environ").read_bytes()
@@ -48,6 +58,23 @@ def test_what_a_run_has_started_is_ended_with_it(end: str) -> None:
             time.sleep(0.01)
         _, errors = run.communicate(timeout=deadline(30.0))
     assert f"is killed: {pid} sleep 1000" in errors
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="prctl is of Linux")
+def test_a_run_can_end_with_its_parent() -> None:
+    ending = f"import signal, sys; from bench.cleanup import end_with_parent; {ON_SIGTERM}; end_with_parent()"
+    command = [sys.executable, "-c", ENDS_WITH_PARENT, ending + RUN]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        parent.stdout.readline()
+        pid, name = parent.stdout.readline().split()
+        assert belongs_to(int(pid), name)
+        parent.kill()
+        limit = time.monotonic() + deadline(30.0)
+        while belongs_to(int(pid), name):
+            assert time.monotonic() < limit
+            time.sleep(0.01)
+        parent.communicate(timeout=deadline(30.0))
 
 
 def test_a_measurement_that_takes_too_long_is_ended() -> None:

@@ -86,13 +86,17 @@ def test_the_two_files_stay_small(wire: WireLog, tmp_path: Path, monkeypatch: py
     assert (before.data["id"], last.data) == ("99", None)
 
 
-def test_what_can_not_be_recorded_does_no_harm(wire: WireLog, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_can_not_be_recorded_does_no_harm_and_is_logged_once_for_each_kind_of_error(
+    wire: WireLog, caplog: pytest.LogCaptureFixture
+) -> None:
     deep: list[object] = []
     for _ in range(100_000):
         deep = [deep]
     wire.http(exchange("POST", "/interactions", 400, {"nonce": "7"}, deep))
     received(wire, "INTERACTION_CREATE", {"nonce": "7", "data": deep})
-    assert "the wire can't be recorded" in caplog.text
+    assert caplog.messages == ["the wire can't be recorded"]
+    received(wire, "INTERACTION_CREATE", {"nonce": "7", "data": object()})
+    assert caplog.messages == ["the wire can't be recorded"] * 2
 
 
 def test_a_disk_that_takes_nothing_and_a_torn_line_are_no_failures(wire: WireLog, tmp_path: Path) -> None:

@@ -42,6 +42,23 @@ print(before - resident())
 """
 
 
+# Lets paths be made as a service does for years, each with names of its own.
+PATHS = """
+import sys
+from pathlib import Path, PurePosixPath
+from mjwatch.host.platform import let_names_of_paths_be_freed
+
+let_names_of_paths_be_freed(%s)
+Path("/a/b").parts
+before = sys.getallocatedblocks()
+for number in range(5000):
+    assert PurePosixPath(f"a{number}", f"b{number}.txt").parts == (f"a{number}", f"b{number}.txt")
+kept = sys.getallocatedblocks() - before
+assert Path.cwd().resolve().is_dir() and list(Path("/").glob("*"))
+print(kept)
+"""
+
+
 def _given_back(early: bool) -> int:
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT.format(early=early)],
@@ -71,3 +88,15 @@ def test_another_c_library_is_left_unchanged(monkeypatch: pytest.MonkeyPatch) ->
     assert memory.return_memory_early() is False
     monkeypatch.setattr(sys, "platform", "darwin")
     assert memory.return_memory_early() is False
+
+
+@pytest.mark.parametrize("version", ["", "(3, 12)"], ids=["this version", "as on 3.12"])
+def test_the_names_of_paths_that_are_gone_are_freed(version: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PATHS % version],
+        capture_output=True,
+        text=True,
+        timeout=deadline(60),
+        check=True,
+    )
+    assert int(done.stdout) < 500
