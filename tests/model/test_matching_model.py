@@ -13,7 +13,7 @@ from tests.helpers.examples import examples
 from tests.model.reverts import FOUND_BY, REVERTS, without
 from tests.model.run import failures
 
-PARTS = 4
+PARTS = 2
 """Tests that share the histories, so that workers can run them at the same time."""
 
 EXPECTED = (
