@@ -43,7 +43,7 @@ help:
 	@echo "make test       check format, lint and types; run all tests except those of test-real and test-long"
 	@echo "make test-core  run the tests of the pure packages with fewer examples; 20 seconds"
 	@echo "make test-real  run the tests that need a real program besides Python, or root"
-	@echo "make test-long  run the longest tests: pairs of faults, random kills, many files, a large gallery"
+	@echo "make test-long  run the longest tests: pairs of faults, random kills, many files; all examples of properties"
 	@echo "make test-lowest  run what depends on versions with the oldest libraries, on Python 3.12 if it is here"
 	@echo "make test-newest  run it with Python 3.13, if it is here"
 	@echo "make kills      kill -9 at random moments of a run (KILLS=200 PROMPTS=100); about 12 minutes"
@@ -51,7 +51,7 @@ help:
 	@echo "make model      random histories of prompts by hand and by file (HISTORIES=$(HISTORIES) SEED=$(SEED))"
 	@echo "make faults     run random pairs of faults (COUNT=$(COUNT) SEED=$(SEED))"
 	@echo "make mutants    change the code of the core in many places, and list the changes that no test notices; long"
-	@echo "make bench      run all measurements, or some (WHAT=\"split start\"), and update bench/RESULTS.md; 40 minutes"
+	@echo "make bench      run all measurements, or some (WHAT=\"split start\"), and update bench/RESULTS.md; 20 minutes"
 	@echo "make bench-quick  check that all measurements work; 2 minutes"
 	@echo "make adopt      show which messages of a bundle are new test data, with their reading (BUNDLE=FILE YES=1)"
 	@echo "make diagram    generate the state diagram and the table of packages in docs/explanation/architecture.md"
@@ -68,7 +68,7 @@ test: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	@$(MAKE) --no-print-directory --jobs=2 types bytecode
-	$(PYTEST) -m "not real and not long" $(PARALLEL) --hypothesis-profile=full
+	$(PYTEST) -m "not real and not long" $(PARALLEL) --hypothesis-profile=some
 
 types: $(VENV)/.dev
 	$(BIN)/mypy
@@ -84,8 +84,10 @@ test-core: $(VENV)/.dev
 test-real: $(VENV)/.dev
 	$(PYTEST) $(call marked,real) -m "real and not long" $(PARALLEL_FILES)
 
+test-long: WORKERS = logical
 test-long: $(VENV)/.dev
-	$(PYTEST) $(call marked,long) -m long -n 2 --dist loadfile
+	$(PYTEST) tests/unit tests/simulator -m "hypothesis and not real and not long" $(PARALLEL) --hypothesis-profile=full
+	$(PYTEST) $(call marked,long) -m long -n 2 --dist loadfile --hypothesis-profile=full
 
 # The oldest libraries, another version of Python: two passes are enough for both, beside the tests of all.
 test-lowest: PYTHON = $(or $(call installed_python,3.12),$(BIN)/python)
@@ -134,11 +136,11 @@ mutants: $(VENV)/.mutants
 	$(BIN)/mutmut results
 
 bench: $(VENV)/.dev
-	$(BIN)/python -m bench $(WHAT) --json bench/results.json --page bench/RESULTS.md \
-	  --rows docs/explanation/performance.md
+	$(BIN)/python -m bench $(WHAT) --end-with-parent --json bench/results.json \
+	  --page bench/RESULTS.md --page docs/explanation/performance.md
 
 bench-quick: $(VENV)/.dev
-	$(BIN)/python -m bench --quick
+	$(BIN)/python -m bench --quick --end-with-parent
 
 adopt: $(VENV)/.dev
 	@$(BIN)/python -m tests.helpers.adopt "$(BUNDLE)" $(if $(YES),--yes)

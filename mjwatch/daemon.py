@@ -13,7 +13,7 @@ from mjwatch.config import config_option, with_option
 from mjwatch.errors import ConfigError, JournalError, MjwatchError, OwnerError
 from mjwatch.events import StopRequested
 from mjwatch.host.log import start_logging
-from mjwatch.host.platform import return_memory_early
+from mjwatch.host.platform import let_names_of_paths_be_freed, return_memory_early
 from mjwatch.host.systemd import Supervision, Systemd
 from mjwatch.jobs.pacing import Pace
 from mjwatch.jobs.status_text import ServiceSummary, clock, quiet_text, sentence
@@ -58,6 +58,7 @@ def run_daemon(
     """
     systemd = systemd or Systemd({})
     return_memory_early()
+    let_names_of_paths_be_freed()
     # The handlers stay until all has stopped: a second signal must not cut a clean stop short.
     with (
         Supervision(systemd) as supervision,

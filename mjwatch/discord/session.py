@@ -15,7 +15,7 @@ Sources: discord-api-docs "Gateway" for the life of a connection, discord-userdo
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
@@ -115,8 +115,8 @@ class GatewaySession:
         self._wait_at_least = 0.0
         self._losses_before_hello = 0
         self._closed_identifies = 0
-        self.ignored: Counter[str] = Counter()
-        """The number of unwanted dispatches, by name."""
+        self.ignored = 0
+        """The number of unwanted dispatches."""
 
         self._events: list[GatewayEvent] = []
         self._reset_connection()
@@ -317,7 +317,7 @@ class GatewaySession:
         elif isinstance(name, str) and isinstance(data, dict) and self._wanted(name, data):
             self._events.append(GatewayDispatch(name, data, self._seq or 0))
         else:
-            self.ignored[str(name)] += 1
+            self.ignored += 1
 
     def _note_seq(self, seq: object) -> None:
         if not isinstance(seq, int) or isinstance(seq, bool) or not (self._seq or 0) < seq <= LARGEST_SEQ:

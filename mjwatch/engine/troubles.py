@@ -155,6 +155,11 @@ class Troubles:
         begun = [t for t in self.current if self._is_news(t.identity) and self._due(t.identity) <= now]
         ended = self._gone()
         news = [*self._log_begun(begun), *self._log_ended(ended)]
+        self._reported_at = {
+            key: at
+            for key, at in self._reported_at.items()
+            if key in self._began or now < at + RELAPSE_PERIOD
+        }
         for trouble in begun:
             self._reported[trouble.identity] = trouble
             self._reported_at[trouble.identity] = now

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 
 class PressAnswers:
-    """The separate messages that answer a press, by their ids: later parts of one may lack the nonce."""
+    """The separate messages that answer a press, by their ids: later parts of one may lack the nonce.
+
+    Those of closed jobs are forgotten at the next one.
+    """
 
     def __init__(self) -> None:
         self._job_of: dict[str, str] = {}
@@ -27,6 +30,7 @@ class PressAnswers:
         for job in jobs.values() if message.nonce is not None else ():
             is_answer = job.cancel_request is not None and job.cancel_request.nonce == message.nonce
             if is_answer and message_id != job.message_id and message.kind not in FINALS:
+                self._job_of = {known: owner for known, owner in self._job_of.items() if owner in jobs}
                 self._job_of[message_id] = job.id
         job_id = self._job_of.get(message_id)
         if job_id not in jobs:
