@@ -48,7 +48,7 @@ help:
 	@echo "make model      random histories of prompts by hand and by file (HISTORIES=$(HISTORIES) SEED=$(SEED))"
 	@echo "make faults     run random pairs of faults (COUNT=$(COUNT) SEED=$(SEED))"
 	@echo "make mutants    change the code of the core in many places, and list the changes that no test notices; long"
-	@echo "make bench      run all measurements, or some (WHAT=\"split start\"), and update bench/RESULTS.md; 40 minutes"
+	@echo "make bench      run all measurements, or some (WHAT=\"split start\"), and update bench/RESULTS.md; 20 minutes"
 	@echo "make bench-quick  check that all measurements work; 2 minutes"
 	@echo "make adopt      show which messages of a bundle are new test data, with their reading (BUNDLE=FILE YES=1)"
 	@echo "make diagram    generate the state diagram and the table of packages in docs/explanation/architecture.md"
