@@ -7,6 +7,8 @@
 - While a gap is unread, which may show another start, a start by looks proves no final to be its job's.
 - A job whose start a gap may have hidden gets no final by looks: that of another job with the same prompt may
   be hidden there, too. Ids decide, or a person, or the search of the history once the job is overdue.
+- What changes without having been created, although all is heard, is a job that has moved from its start to
+  that message. Ours continues there by looks once its start is deleted, if no other job may be there.
 """
 
 from __future__ import annotations
