@@ -7,6 +7,8 @@ import os
 import platform
 import signal
 import sys
+import time
+import traceback
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib import import_module
@@ -17,7 +19,7 @@ import PIL
 from PIL import features
 
 from bench import results
-from bench.cleanup import nothing_left_behind
+from bench.cleanup import end_with_parent, nothing_left_behind
 from bench.results import Result
 
 if TYPE_CHECKING:
@@ -51,6 +53,10 @@ LAST_LIMIT = 60
 """Seconds after the time limit, for a measurement to end what it has started; then the program ends."""
 
 
+class OutOfTime(SystemExit):
+    """A measurement takes too long. No handler of errors in it holds this up."""
+
+
 def machine() -> str:
     """Return one line: processor, number of cores, system, Python, and the picture libraries."""
     cores = f"{os.cpu_count()} cores"
@@ -81,12 +87,12 @@ def measured(name: str, quick: bool) -> tuple[str, Result]:
 
 @contextmanager
 def _time_limit(name: str, seconds: int) -> Iterator[None]:
-    """Raise SystemExit in the block after this time, and end the program if that does not end the block."""
+    """Raise OutOfTime in the block after this time, and end the program if that does not end the block."""
 
     def end(number: int, frame: object) -> None:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(LAST_LIMIT)
-        sys.exit(f"{name} has taken more than {seconds} s")
+        raise OutOfTime(f"{name} has taken more than {seconds} s")
 
     signal.signal(signal.SIGALRM, end)
     signal.alarm(seconds)
@@ -108,35 +114,54 @@ def main() -> None:
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="store the results in this file, one entry per measurement"
     )
-    parser.add_argument("--page", type=Path, metavar="FILE", help="put the tables into this page")
-    parser.add_argument("--rows", type=Path, metavar="FILE", help="refresh the rows that this page quotes")
+    page = "refresh the tables and rows in this page, and which aims are met by the results in the JSON file"
+    parser.add_argument("--page", type=Path, metavar="FILE", action="append", default=[], help=page)
     parser.add_argument(
         "--against", type=Path, metavar="FILE", help="show the results of an earlier run next to them"
+    )
+    parser.add_argument(
+        "--end-with-parent", action="store_true", help="end when the program that started this one has ended"
     )
     options = parser.parse_args()
     for ending in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, lambda number, frame: sys.exit(128 + number))
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if options.end_with_parent:
+        end_with_parent()
     if unknown := set(options.what) - {*MEASUREMENTS, *ON_REQUEST}:
         parser.error(f"there is no measurement {', '.join(sorted(unknown))}")
     earlier = results.read(options.against) if options.against else {}
     print(machine())
-    with nothing_left_behind():
-        _measure(options, earlier)
+    if failed := _measure(options, earlier):
+        sys.exit(f"failed: {', '.join(failed)}")
 
 
-def _measure(options: argparse.Namespace, earlier: Mapping[str, Result]) -> None:
+def _measure(options: argparse.Namespace, earlier: Mapping[str, Result]) -> list[str]:
+    """Measure everything that was asked for; return the names of the measurements that have failed."""
+    failed = []
     for name in options.what or MEASUREMENTS:
-        title, result = measured(name, options.quick)
-        print(f"\n{name}: {title}\n\n{result.page(earlier.get(name))}", flush=True)
-        if options.json:
-            results.write(options.json, results.read(options.json) | {name: result})
-        if options.page:
-            page = options.page.read_text(encoding="utf-8")
-            options.page.write_text(results.put_into(page, {name: result}), encoding="utf-8")
-        if options.rows:
-            page = options.rows.read_text(encoding="utf-8")
-            options.rows.write_text(results.refresh_rows(page, {name: result}), encoding="utf-8")
+        began = time.monotonic()
+        try:
+            with nothing_left_behind():
+                title, result = measured(name, options.quick)
+        except (Exception, OutOfTime):
+            traceback.print_exc()
+            failed.append(name)
+            continue
+        took = time.monotonic() - began
+        print(f"\n{name}: {title}\n\n{result.page(earlier.get(name))}\nThat took {took:.0f} s.", flush=True)
+        _keep(options, name, result)
+    return failed
+
+
+def _keep(options: argparse.Namespace, name: str, result: Result) -> None:
+    """Put a result among those of earlier runs in the files that the options name."""
+    kept = (results.read(options.json) if options.json else {}) | {name: result}
+    if options.json:
+        results.write(options.json, kept)
+    for page in options.page:
+        text = results.updated(page.read_text(encoding="utf-8"), {name: result}, kept)
+        page.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

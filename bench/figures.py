@@ -63,6 +63,11 @@ def row(figure: Figure) -> str:
     return _line(_cells(figure, judged=True))
 
 
+def outcome(figure: Figure) -> str:
+    """Return what was found and what was aimed at: ``7.9x, aim ≥ 10x``."""
+    return f"{_times(figure.ratio) or formatted(figure.value, figure.unit)}, aim {_aim(figure)}"
+
+
 def _cells(figure: Figure, *, judged: bool) -> list[str]:
     return [
         figure.what,

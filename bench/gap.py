@@ -15,13 +15,15 @@ AIM = 5.0
 
 
 def figures(quick: bool) -> list[Figure]:
-    """Measure each kind of gap in several rounds. The gaps of a round run in parallel."""
+    """Measure each kind of gap in several rounds. All rounds of one length run in parallel."""
     lengths, rounds = ((1, 5), 1) if quick else ((1, 10, 60), 3)
-    gaps = [Gap(seconds, lost) for seconds in lengths for lost in (False, True)]
-    took: dict[Gap, list[float]] = {gap: [] for gap in gaps}
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(len(gaps)) as pool:
-        for number in range(rounds):
-            folders = [Path(folder) / f"{number}-{at}" for at in range(len(gaps))]
-            for gap, seconds in zip(gaps, pool.map(seconds_to_delivery, folders, gaps), strict=True):
-                took[gap].append(seconds)
-    return [Figure(f"a gap of {gap.name}", median(seen), "s", at_most=AIM) for gap, seen in took.items()]
+    found = []
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2 * rounds) as pool:
+        for seconds in lengths:
+            gaps = [Gap(seconds, lost) for lost in (False, True)]
+            folders = [Path(folder) / f"{seconds}-{number}" for number in range(len(gaps) * rounds)]
+            took = list(pool.map(seconds_to_delivery, folders, gaps * rounds))
+            for number, gap in enumerate(gaps):
+                middle = median(took[number :: len(gaps)])
+                found.append(Figure(f"a gap of {gap.name}", middle, "s", at_most=AIM))
+    return found

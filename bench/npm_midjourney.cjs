@@ -17,7 +17,7 @@ const client = new Midjourney({
   ServerId: options.guild,
   ChannelId: options.channel,
   DiscordBaseUrl: options.api,
-  WsBaseUrl: options.gateway,
+  WsBaseUrl: `${options.gateway}/?encoding=json&v=9`,
   ApiInterval: 0,
   WebSocket: class extends WebSocket {
     constructor(...args) {

@@ -58,7 +58,7 @@ _WAITS = frozenset(
 
 def figures(quick: bool) -> list[Figure]:
     """Run the backlog with py-spy, which stops the daemon for each sample, so only shares are reported."""
-    jobs, edge, seconds = (12, 256, 0) if quick else (120, 2048, 2)
+    jobs, edge, seconds = (12, 256, 0) if quick else (60, 2048, 2)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         stacks = _stacks(root / "workspace", jobs, write_picture(root, edge), seconds)

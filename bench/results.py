@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bench.figures import Figure, as_data, from_data, row, table
+from bench.figures import Figure, as_data, from_data, outcome, row, table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -59,10 +59,34 @@ def write(path: Path, results: Mapping[str, Result]) -> None:
 def put_into(page: str, results: Mapping[str, Result]) -> str:
     """Return the page with these results between their marks; results without a mark are left out."""
     for name, result in results.items():
-        before, mark, rest = page.partition(f"<!-- bench: {name} -->\n")
-        if mark:
-            page = f"{before}{mark}\n{result.page()}\n{_END}{rest.partition(_END)[2]}"
+        page = _filled(page, name, result.page())
     return page
+
+
+def updated(page: str, new: Mapping[str, Result], kept: Mapping[str, Result]) -> str:
+    """Return the page with the new results in tables and rows, and the summary of all that are kept."""
+    return _filled(refresh_rows(put_into(page, new), new), "aims", summary(kept))
+
+
+def summary(results: Mapping[str, Result]) -> str:
+    """Return how many aims are met, and a line for each that is missed. Quick results have no aims."""
+    judged = [
+        (name, figure)
+        for name, result in sorted(results.items())
+        for figure in result.figures
+        if figure.met is not None and not result.quick
+    ]
+    missed = [(name, figure) for name, figure in judged if not figure.met]
+    said = f"{len(judged) - len(missed)} of {len(judged)} aims are met."
+    if not missed:
+        return f"{said}\n"
+    lines = [f"- {name}: {figure.what}: {outcome(figure)}" for name, figure in missed]
+    return "\n".join([f"{said} Missed:", "", *lines, ""])
+
+
+def _filled(page: str, name: str, text: str) -> str:
+    before, mark, rest = page.partition(f"<!-- bench: {name} -->\n")
+    return f"{before}{mark}\n{text}\n{_END}{rest.partition(_END)[2]}" if mark else page
 
 
 def refresh_rows(page: str, results: Mapping[str, Result]) -> str:

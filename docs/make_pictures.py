@@ -83,9 +83,9 @@ def _make(browser: Browser) -> None:
     _drop(EARLIER)
     _wait_for_jobs(14)
     _drop(LATER)
-    _terminal(browser, "status-watch", ["status", "--watch"], 14, _watch)
+    _terminal(browser, "status-watch", ["status", "--watch"], 14, _four_at_work)
     _wait_for_jobs(21)
-    _terminal(browser, "shell", ["shell"], 16, _type)
+    _terminal(browser, "shell", ["shell"], 16, lambda text: ":act" in text, _type)
     _wait_for_jobs(24)
     _keep("gallery", _gallery(browser, DESKTOP))
     _keep("gallery-job", _gallery(browser, DESKTOP, KEEPER))
@@ -120,17 +120,28 @@ def _in_gallery() -> int:
 
 
 def _terminal(
-    browser: Browser, name: str, verb: Sequence[str], lines: int, use: Callable[[Terminal], None]
+    browser: Browser,
+    name: str,
+    verb: Sequence[str],
+    lines: int,
+    is_wanted: Callable[[str], bool],
+    use: Callable[[Terminal], None] | None = None,
 ) -> None:
-    """Run a verb in a terminal, and keep what its screen shows when it has been used."""
+    """Run a verb in a terminal, use it, and keep the first screen whose text is the wanted one."""
     command = [sys.executable, "-m", "mjwatch", "--config", str(PLACE / "config.toml"), *verb]
     with open_terminal(*command, columns=COLUMNS, lines=lines, folder=PLACE) as terminal:
-        use(terminal)
-        seen = subprocess.run(
-            [*terminal.tmux, "capture-pane", "-p", "-e"], stdout=subprocess.PIPE, check=True
-        )
+        if use is not None:
+            use(terminal)
+
+        def wanted() -> Text | None:
+            capture = [*terminal.tmux, "capture-pane", "-p", "-e"]
+            seen = subprocess.run(capture, stdout=subprocess.PIPE, check=True).stdout.decode()
+            text = Text.from_ansi(seen.rstrip(), no_wrap=True)
+            return text if is_wanted(text.plain) else None
+
+        screen = wait_until(wanted, f"the wanted screen of {name}")
     console = Console(record=True, width=COLUMNS, file=StringIO(), force_terminal=True)
-    console.print(Text.from_ansi(seen.stdout.decode().rstrip(), no_wrap=True))
+    console.print(screen)
     context = browser.new_context(offline=True)  # its style would have a font fetched
     page = context.new_page()
     page.set_viewport_size({"width": 960, "height": 600})
@@ -139,29 +150,18 @@ def _terminal(
     context.close()
 
 
-def _watch(terminal: Terminal) -> None:
-    """Until all four that run have a percentage, one of them a high one."""
-
-    def well() -> bool:
-        rows = [line for line in terminal.screen() if "running" in line and "%" in line]
-        return len(rows) == 4 and any(int(row.split("%")[0].split()[-1]) > 50 for row in rows)
-
-    wait_until(well, "four at work")
+def _four_at_work(screen: str) -> bool:
+    """Return whether four jobs run, each with a percentage."""
+    return sum("running" in line and "%" in line for line in screen.splitlines()) == 4
 
 
 def _type(terminal: Terminal) -> None:
-    """Two lines, of which the second makes two jobs; a third one is begun while the last of them run."""
-
-    def well() -> bool:
-        screen = "\n".join(terminal.screen())
-        return "  done  " in screen and "  running  " in screen
-
+    """Two lines, of which the second makes two jobs; a third one is begun when the first of them is done."""
     terminal.wait_for("help")
     terminal.type("a copper kettle, steam, window light --ar 3:2\n")
     terminal.type("a heron in the {reeds, rain}\n")
-    wait_until(well, "some are done, some run")
+    terminal.wait_for("  done  ")
     terminal.type(":act")
-    terminal.wait_for(":act")
 
 
 # ---- the gallery

@@ -225,8 +225,8 @@ def outbox_trouble(error: MjwatchError | OSError, outbox: object, folder: object
 
 _ROOM = "make room; mjwatch then saves the pictures that wait"
 _OBSTACLES: dict[int, tuple[str, str]] = {
-    errno.ENOSPC: ("its disk is full", _ROOM),
-    errno.EDQUOT: ("the quota of mjwatch's user is used up", _ROOM),
+    errno.ENOSPC: ("its disk has too little room left", _ROOM),  # for this file: a smaller one may still fit
+    errno.EDQUOT: ("a quota has too little room left", _ROOM),  # of a user, a group or a folder
     errno.EROFS: ("its disk is read-only", "mount it writable; mjwatch then continues by itself"),
     errno.ENOENT: ("the folder is missing", "put it back; mjwatch then continues by itself"),
     errno.ENOTDIR: ("something else is in its place", "remove that; mjwatch then continues by itself"),

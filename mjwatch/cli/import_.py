@@ -61,6 +61,8 @@ def import_pictures(
     silence_log()
     if folder is not None and (since or until or stop):
         raise UsageError("--since, --until and --stop are for the channel", "leave them out beside FOLDER")
+    if stop and (since or until or dry_run):
+        raise UsageError("--stop goes with no other option", "name no dates: one import runs at a time")
     if folder is not None:
         _import_folder(config, folder, dry_run=dry_run, as_json=as_json)
         return
@@ -157,7 +159,7 @@ def _import_channel(config: Config, since: str, until: str | None, *, as_json: b
         echo_json({**asdict(end.reading), "failed": end.failed})
     else:
         typer.echo(advice(_end_text(end)))
-    if not end.reading.is_complete:
+    if end.failed or not end.reading.is_complete:
         raise typer.Exit(1)
 
 

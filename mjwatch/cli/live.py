@@ -11,7 +11,7 @@ import typer
 from mjwatch.cli.output import plain, silence_log
 from mjwatch.client.discord_api import connect
 from mjwatch.config import Config, load_keys
-from mjwatch.diagnostics.live_check import OUTLINE, PROMPT, CheckEndedError, LiveCheck, sole_use
+from mjwatch.diagnostics.live_check import OUTLINE, PROMPT, LiveCheck, sole_use
 from mjwatch.diagnostics.wire_report import report
 from mjwatch.errors import MjwatchError
 
@@ -50,7 +50,7 @@ def _recorded(config: Config, keys: Keys, patience: LivePatience | None) -> Wire
     with LiveCheck(config, keys, connect, say=_say, ask=_asked, patience=patience) as live_check:
         try:
             live_check.run()
-        except CheckEndedError as error:
+        except MjwatchError as error:
             _say(f"The check ends here: {error.message}" + (f"; {error.hint}" if error.hint else ""))
         except KeyboardInterrupt:
             _say("Interrupted; the report has what came until now.")

@@ -41,13 +41,14 @@ from mjwatch.outbox.status_file import last_sign_of_life, read_status, with_jour
 from mjwatch.trouble import TroubleKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Set
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
     from types import FrameType
 
     from rich.console import RenderableType
 
     from mjwatch.config import Config
+    from mjwatch.journal.reader import JournalReader
 
 INTERVAL = 1.0
 """Seconds between two reads: the bot reports a percentage every few seconds."""
@@ -121,7 +122,7 @@ class StatusView:
                 command=config.command(),
                 quiet_until=Pace.of(config.pace).quiet_until(now),
             )
-            kept = reader.kept_paths() if reader and config.inbox.after == "keep" else set()
+            waiting = self._count_waiting(reader)
         written = read_status(config.outbox.path)
         if facts["daemon"]:
             facts |= with_journal_trouble(facts, written)
@@ -137,16 +138,24 @@ class StatusView:
             **pace,
             "jitter": config.pace.jitter,
             "inbox": str(config.inbox.path),
-            "waiting_in_inbox": self._count_waiting(kept),
+            "waiting_in_inbox": waiting,
             "outbox": str(config.outbox.path),
         }
 
-    def _count_waiting(self, kept: Set[str]) -> int | None:
-        """Return the number of prompt files in the inbox, without kept ones; None if it can't be read."""
+    def _count_waiting(self, reader: JournalReader | None) -> int | None:
+        """Return the number of prompt files in the inbox; None if it can't be read.
+
+        Those that were accepted don't count: they are kept, or can't be removed.
+        """
         try:
-            return sum(path_as_stored(path) not in kept for path in self._scanner.files())
+            files = list(self._scanner.files())
         except OSError:
             return None
+        if reader is None:
+            return len(files)
+        kept = reader.kept_paths() if self._config.inbox.after == "keep" else set()
+        new = (file for file in files if path_as_stored(file[0]) not in kept)
+        return sum(not reader.was_delivered(path, identity[3] / 1e9) for path, identity in new)
 
     def echo(self, facts: Mapping[str, Any]) -> None:
         """Print the facts: fields, the results that are held, and a table of the jobs that were sent."""

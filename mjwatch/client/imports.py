@@ -6,7 +6,7 @@ import random
 import time
 from collections import Counter
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -44,9 +44,9 @@ _TOLD_FIRST = "nothing more is imported until then; `mjwatch import` continues"
 
 @dataclass(frozen=True, slots=True)
 class ImportProgress:
-    """How far an import is: what is read, how many pictures are being ``saved``, and how many ``failed``.
+    """How far an import is: what is read, and how many pictures are being ``saved``.
 
-    ``trouble``: why it waits, if it does.
+    ``failed``: how many could not be saved. ``trouble``: why it waits, if it does.
     """
 
     reading: Reading
@@ -74,8 +74,19 @@ def import_channel(
     """Import the channel's messages after ``since`` and up to ``until``; both are ids. Return how it ended.
 
     An import with these bounds that has not ended goes on where it was. KeyboardInterrupt leaves it to be
-    continued. Raise MjwatchError.
+    continued. ``failed`` does not count what failed before this call. Raise MjwatchError.
     """
+    try:
+        failed_before = progress_of(config).failed
+    except NoJournalError:
+        failed_before = 0
+    end = _import(config, since, until, watch)
+    return replace(end, failed=max(0, end.failed - failed_before))
+
+
+def _import(
+    config: Config, since: str, until: str | None, watch: Callable[[ImportProgress], None]
+) -> ImportProgress:
     while True:
         if daemon_runs(config.state.path):
             return _by_daemon(config, since, until, watch)

@@ -106,10 +106,24 @@ def _parts(
 
 def _wire(config: Config, job: Job, attempts: list[dict[str, Any]]) -> dict[str, Any] | None:
     """Return what was recorded about the job since its first attempt."""
-    since = min((attempt["at"] for attempt in attempts), default=job.accepted) - BEFORE_ATTEMPT
+    began = min((attempt["at"] for attempt in attempts), default=job.accepted)
     with closing(JournalReader(config.state.path / JOURNAL_FILE)) as reader:
-        pause = reader.paused()
-    return wire_of(job, pause, list(read_wire(config.state.path, since)))
+        pause, family = reader.paused(), _family(job, reader)
+    since = min([began, *(one.accepted for one in family[:1])]) - BEFORE_ATTEMPT
+    return wire_of(job, pause, list(read_wire(config.state.path, since)), family)
+
+
+def _family(job: Job, reader: JournalReader) -> list[Job]:
+    """Return the job whose button this one presses, and then all follow-ups that were sent for it.
+
+    It is empty if no prompt file asks for the same: for a follow-up of a follow-up, or with new words.
+    """
+    parent = reader.job(job.parent) if job.parent is not None else None
+    if parent is None or parent.prompt.action is not None or parent.prompt.command != "imagine":
+        return []
+    sent = [child for child in reader.children_of(parent.id) if child.nonces]
+    has_words = any(child.button_press is not None and child.button_press.words for child in sent)
+    return [] if has_words else [parent, *sent]
 
 
 def _secrets(config: Config, environ: Mapping[str, str]) -> list[str]:

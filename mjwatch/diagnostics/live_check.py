@@ -1,7 +1,7 @@
 """``check --live``: a short session with the real service, recorded, step by step and at a person's pace.
 
 It presses no button, solves no captcha and acknowledges no notice: where Discord or Midjourney asks for a
-person, it ends. It keeps nothing in the journal; a picture that it makes stays in Discord.
+person, it ends. Of what it sends, the journal only counts the job; its picture stays in Discord.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from mjwatch.discord.connection import WebsocketConnection
 from mjwatch.discord.json_values import objects_of, text_of
 from mjwatch.discord.protocol import snowflake
 from mjwatch.discord.session import GatewaySession
-from mjwatch.errors import AnsweredNoError, MjwatchError, NoJournalError, WireError
+from mjwatch.errors import AnsweredNoError, MjwatchError, NoJournalError, NotReachedError, WireError
 from mjwatch.events import GatewayAlive, GatewayReady, GatewayRejected, GatewayResumed
 from mjwatch.host.lock import account_lock, daemon_lock
 from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
+from mjwatch.journal.writer import Journal
 from mjwatch.midjourney.packets import ImaginePacket, InfoPacket, Target
 from mjwatch.midjourney.parsing.messages import MessageKind, read_message
 from mjwatch.trouble import resume_hint
@@ -175,7 +176,7 @@ class LiveCheck:
         self._rest.close()
 
     def run(self) -> None:
-        """Take all steps, the last one after another question. Raise CheckEndedError if they can't go on."""
+        """Take all steps, the last one after another question. Raise MjwatchError if they can't go on."""
         self._connect()
         self._resume()
         self._tried("index", self._read_index)
@@ -218,7 +219,7 @@ class LiveCheck:
         return f"/imagine is available, version {command.version}"
 
     def _info(self) -> str:
-        self._post(InfoPacket())
+        self._post(InfoPacket(), _new_nonce())
         answer = self._waited(lambda: self._answer("info"), self._patience.answer)
         if answer is None:
             return f"Midjourney did not answer within {self._patience.answer:.0f} s"
@@ -251,7 +252,8 @@ class LiveCheck:
             self._say("imagine   not sent")
 
     def _imagine(self) -> str:
-        self._post(ImaginePacket(self._prompt))
+        with self._counted() as nonce:
+            self._post(ImaginePacket(self._prompt), nonce)
         self._say("imagine   sent; waiting for the result, which may take minutes")
         end, look = time.monotonic() + self._patience.job, time.monotonic() + self._patience.look
         while time.monotonic() < end:
@@ -265,6 +267,21 @@ class LiveCheck:
                     return "it ended without a result"
             self.recording.wait(min(0.2, self._patience.look))
         return f"no result within {self._patience.job / 60:.0f} minutes"
+
+    @contextmanager
+    def _counted(self) -> Iterator[str]:
+        """Yield a nonce, and count the job that is sent with it, unless it surely was not executed.
+
+        Raise JournalError, before anything is sent, if the journal can't be written.
+        """
+        nonce = _new_nonce()
+        with closing(Journal(self._config.state.path / JOURNAL_FILE)) as journal:
+            journal.count_submission(nonce, self._session_id, time.time())
+            try:
+                yield nonce
+            except (AnsweredNoError, NotReachedError):
+                journal.not_executed(nonce)
+                raise
 
     def _outcome(self) -> str | None:
         """Return how the job ended, once that is seen."""
@@ -344,14 +361,13 @@ class LiveCheck:
             time.sleep(error.refusal.retry_after)
             return self._rest.command(name, *where)
 
-    def _post(self, packet: PacketAssembler) -> None:
+    def _post(self, packet: PacketAssembler, nonce: str) -> None:
         target = Target(
             self._keys.channel_id,
             self._session_id,
             self._config.midjourney.application_id,
             self._keys.guild_id,
         )
-        nonce = snowflake(int(time.time() * 1000), random.getrandbits(22))
         self._rest.interact(packet.assemble(self._command(packet.name), target, nonce))
 
     def _answer(self, command: str, kind: MessageKind | None = None) -> ParsedMessage | None:
@@ -407,3 +423,7 @@ class LiveCheck:
             allowed=lambda url: token_may_go_to(url, discord.allow_hosts),
         )
         return WebsocketConnection(session, self._events.put, proxy=discord.proxy, tap=self.recording.gateway)
+
+
+def _new_nonce() -> str:
+    return snowflake(int(time.time() * 1000), random.getrandbits(22))

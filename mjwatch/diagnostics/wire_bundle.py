@@ -85,13 +85,21 @@ _BETWEEN_IDS = 1 << 22
 """A millisecond."""
 
 
-def wire_of(job: Job, pause: Pause | None, lines: Sequence[WireLine]) -> dict[str, Any] | None:
+def wire_of(
+    job: Job, pause: Pause | None, lines: Sequence[WireLine], family: Sequence[Job] = ()
+) -> dict[str, Any] | None:
     """Return the bundle's ``wire.json`` for this job; None if nothing was recorded about it.
 
-    There ``at`` is seconds since the first line, and that of a POST is when it was sent.
+    There ``at`` is seconds since the first line, and that of a POST is when it was sent. ``family``: of a
+    follow-up, the job whose button it presses, and then all follow-ups of that one; if that was recorded, the
+    bundle has what was said to all of them, because the button comes from there.
     """
-    chosen = sorted((_from_request(line) for line in _chosen(job, lines)), key=lambda line: line.at)
+    found = _chosen(job, lines, family)
+    chosen = sorted((_from_request(line) for line in found), key=lambda line: line.at)
     posts = [object_of(object_of(line.data).get("sent")) for line in chosen if _is_post(line)]
+    parent, *follow_ups = family or (None,)
+    if parent is not None and not any(post.get("nonce") in parent.nonces for post in posts):
+        return wire_of(job, pause, lines)
     if not posts:
         return None
     began = chosen[0].at
@@ -104,7 +112,12 @@ def wire_of(job: Job, pause: Pause | None, lines: Sequence[WireLine]) -> dict[st
     document = {
         "format": FORMAT,
         "account": account,
-        "job": {"command": job.prompt.command, "prompt": job.prompt.text, "action": job.prompt.action},
+        "job": {
+            "command": job.prompt.command,
+            "prompt": (parent or job).prompt.text,
+            "action": job.prompt.action,
+            "then": [follow_up.prompt.action for follow_up in follow_ups],
+        },
         "end": end_of(job, pause),
         "lines": [
             {"at": round(line.at - began, 3), "kind": line.kind, "name": line.name, "data": line.data}
@@ -128,11 +141,12 @@ def end_of(job: Job, pause: Pause | None) -> dict[str, Any]:
 # ---- which lines are about the job
 
 
-def _chosen(job: Job, lines: Sequence[WireLine]) -> list[WireLine]:
-    known = {*job.nonces, job.message_id, job.interaction_id, job.job_uuid}
-    known |= {job.result.message_id} if job.result else set()
-    known.discard(None)
-    about = _lines_about({str(one) for one in known}, lines)
+def _chosen(job: Job, lines: Sequence[WireLine], family: Sequence[Job]) -> list[WireLine]:
+    known: set[str | None] = set()
+    for one in (job, *family):
+        known |= {*one.nonces, one.message_id, one.interaction_id, one.job_uuid}
+        known |= {one.result.message_id} if one.result else set()
+    about = _lines_about({one for one in known if one is not None}, lines)
     if not about:
         return []
     begin, end = lines[min(about)].at, max(lines[max(about)].at, job.published or job.finished or 0.0)

@@ -19,6 +19,8 @@ from urllib.parse import urlsplit
 
 from mjwatch.discord.json_values import is_object, object_of, objects_of
 from mjwatch.discord.protocol import Opcode
+from mjwatch.filesystem.files import read_file
+from mjwatch.filesystem.folder import open_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -74,13 +76,14 @@ class WireLog:
 
     def __init__(self, state: Path, channel_id: str, clock: Callable[[], float]) -> None:
         """``clock`` returns seconds since 1970."""
-        self._path = state / WIRE_FILE
+        self._state = state
         self._channel_id = channel_id
         self._clock = clock
         self._user_id = ""
         self._file: int | None = None
         self._size = 0
         self._lock = threading.Lock()
+        self._logged: set[type[Exception]] = set()
 
     def close(self) -> None:
         """Close the file."""
@@ -89,9 +92,21 @@ class WireLog:
                 os.close(self._file)
                 self._file = None
 
+    @contextmanager
+    def _no_harm(self) -> Iterator[None]:
+        """Let no failure of the recording reach what is recorded, such as a POST that was accepted."""
+        try:
+            yield
+        except OSError as error:  # the disk is full, for example: the journal reports that
+            log.debug("the wire is not recorded: %s", error.strerror)
+        except Exception as error:  # a fault may come with every message
+            if type(error) not in self._logged:
+                self._logged.add(type(error))
+                log.exception("the wire can't be recorded")
+
     def gateway(self, direction: str, payload: Mapping[str, Any]) -> None:
         """Record what was received, if it is about us: the ``tap`` of a WebsocketConnection."""
-        with _no_harm():
+        with self._no_harm():
             if direction == "closed":
                 self._add(WireKind.CLOSED, "close", {"code": payload.get("code")})
             elif direction == "received" and payload.get("op") == Opcode.DISPATCH:
@@ -99,7 +114,7 @@ class WireLog:
 
     def http(self, exchange: HttpExchange) -> None:
         """Record an exchange: the ``tap`` of a DiscordREST."""
-        with _no_harm():
+        with self._no_harm():
             self._exchange(exchange)
 
     def _exchange(self, exchange: HttpExchange) -> None:
@@ -118,7 +133,7 @@ class WireLog:
     def download(self, download: Download) -> None:
         """Record a download: the ``tap`` of a CDN."""
         data = {"status": download.status, "begins": download.begins.hex(), "failed": bool(download.error)}
-        with _no_harm():
+        with self._no_harm():
             self._add(WireKind.DOWNLOAD, urlsplit(download.url).path, data)
 
     def _dispatch(self, name: str, data: Mapping[str, Any]) -> None:
@@ -154,22 +169,13 @@ class WireLog:
         if self._file is not None and self._size > LARGEST_FILE:
             os.close(self._file)
             self._file = None
-            self._path.replace(self._path.with_name(f"{WIRE_FILE}.1"))
+            with open_folder(self._state) as folder:
+                folder.move(WIRE_FILE, folder, f"{WIRE_FILE}.1")
         if self._file is None:
-            self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-            self._size = os.fstat(self._file).st_size
+            with open_folder(self._state) as folder:
+                self._file = folder.open_for_update(WIRE_FILE)
+            self._size = os.lseek(self._file, 0, os.SEEK_END)
         self._size += os.write(self._file, line)
-
-
-@contextmanager
-def _no_harm() -> Iterator[None]:
-    """Let no failure of the recording reach what is recorded, such as a POST that was accepted."""
-    try:
-        yield
-    except OSError as error:  # the disk is full, for example: the journal reports that
-        log.debug("the wire is not recorded: %s", error.strerror)
-    except Exception:
-        log.exception("the wire can't be recorded")
 
 
 def read_wire(state: Path, since: float) -> Iterator[WireLine]:
@@ -179,7 +185,7 @@ def read_wire(state: Path, since: float) -> Iterator[WireLine]:
     """
     for name in (f"{WIRE_FILE}.1", WIRE_FILE):
         try:
-            text = (state / name).read_text(encoding="utf-8", errors="replace")
+            text = read_file(state, name, 2 * LARGEST_FILE).decode("utf-8", "replace")
         except OSError:
             continue
         for line in text.splitlines():

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from mjwatch.discord.allowed_hosts import host_of, picture_may_come_from
 from mjwatch.discord.http import USER_AGENT, Timeout, Transport
+from mjwatch.discord.json_values import list_of
 from mjwatch.errors import AnsweredNoError, DownloadError, UnansweredError, WireError
 from mjwatch.model import Refusal, RefusalClass, UploadedImage
 
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 LARGEST_PICTURE = 64 * 1024 * 1024
 """Bytes of a download."""
+
+LONGEST_LENGTH = 20
+"""Digits of a Content-Length; one that is longer is no length."""
 
 LONGEST_BEGINNING = 16
 """Bytes at the start of a download that are reported; they say what kind of file it is."""
@@ -138,7 +142,8 @@ def _check_whole(data: bytes, response: Response, size: int | None, md5: bytes) 
     if response.headers.get("Content-Encoding", "identity") != "identity":
         raise DownloadError("a download is compressed, although mjwatch asked for plain bytes")
     header = response.headers.get("Content-Length", "")
-    for length in (size, int(header) if header.isdecimal() else None):
+    named = int(header) if header.isdecimal() and len(header) < LONGEST_LENGTH else None
+    for length in (size, named):
         if length is not None and length != len(data):
             raise DownloadError(f"a download has {len(data)} bytes instead of {length}")
     expected_md5 = _md5_of_header(response.headers.get("X-Goog-Hash", ""))
@@ -204,7 +209,7 @@ class AttachmentUploads:
         for a while.
         """
         message = self._rest.post_files(channel_id, uploaded, nonce)
-        links = [_link(attachment) for attachment in message.get("attachments", ())]
+        links = [_link(attachment) for attachment in list_of(message.get("attachments"))]
         if len(links) != len(uploaded):
             raise UnansweredError("Discord's answer to an upload names other files than those sent")
         return [replace(image, url=link) for image, link in zip(uploaded, links, strict=True)]

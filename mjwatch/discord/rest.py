@@ -279,7 +279,7 @@ def _date(header: str | None) -> float | None:
     """Return the time in a ``Date`` header (RFC 9110); None if it is not a date."""
     try:
         return parsedate_to_datetime(header or "").timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 

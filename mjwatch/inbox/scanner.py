@@ -128,10 +128,10 @@ class InboxScanner:
         self._prefix = f"{os.fspath(root)}/"
         self._folders: dict[str, _Folder] = {}
 
-    def files(self) -> Iterator[str]:
-        """Yield the paths of all files that look like prompt files, for a single use. Raise OSError."""
-        found = self.scan(time.monotonic()).files
-        yield from (path for path in found if filenames.is_prompt_name(path.rpartition("/")[2]))
+    def files(self) -> Iterator[tuple[str, Identity]]:
+        """Yield all files that look like prompt files, for a single use. Raise OSError."""
+        found = self.scan(time.monotonic()).files.items()
+        yield from (file for file in found if filenames.is_prompt_name(file[0].rpartition("/")[2]))
 
     def scan(self, now: float, *, reread: bool = False) -> InboxScan:
         """Scan the whole inbox; with ``reread`` read every folder, whatever its times say.

@@ -42,6 +42,8 @@ DRAIN_PROBES = 2
 
 _ON_THE_WAY = frozenset({State.SUBMITTING, State.SUBMITTED})
 _ANSWERS_OF_BOT = (ev.Started, ev.Progressed, ev.QueuedByBot, ev.Finished, ev.ModalOpened)
+_LEAVES_DOUBT = frozenset({"interaction", "unanswered", "silence"})
+"""Failures that count as one kind: in an outage they alternate, and each leaves a job in doubt."""
 _COUNTED_KINDS = frozenset({RefusalClass.CONFIG, RefusalClass.PLAN, RefusalClass.TRANSIENT})
 
 
@@ -133,8 +135,10 @@ class SendingGate:
         """Return the gate after a failure."""
         if self.wait is not None and not is_probe:
             return self  # it was sent before sending slowed down
-        failures = self.failures + 1 if failure.kind == self.kind else 1
-        counted = replace(self, kind=failure.kind, failures=failures, by_bot=failure.by_bot)
+        repeats = failure.kind == self.kind or {failure.kind, self.kind} <= _LEAVES_DOUBT
+        failures = self.failures + 1 if repeats else 1
+        by_bot = failure.by_bot or (repeats and self.by_bot)
+        counted = replace(self, kind=failure.kind, failures=failures, by_bot=by_bot)
         if self.wait is None and failures < FAILURES_IN_A_ROW:
             return counted
         seconds = min(LONGEST_INTERVAL, FIRST_INTERVAL * 2.0 ** min(self.trips, 20))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.errors import JournalError
-from mjwatch.jobs.intake import TakenBefore
+from mjwatch.jobs.intake import DELIVERY_TOLERANCE, TakenBefore
 from mjwatch.jobs.limits import limit_facts, probe_text
 from mjwatch.jobs.status_text import limit_text
 from mjwatch.journal.database import (
@@ -283,6 +283,11 @@ class JournalReader:
         """Return whether this content was accepted at this path before."""
         query = "SELECT 1 FROM files WHERE sha256=? AND path=? LIMIT 1"
         return self._one(query, sha256, stored_path(path)) is not None
+
+    def was_delivered(self, path: str, mtime: float) -> bool:
+        """Return whether a file with about this modification time was accepted at this path before."""
+        query = "SELECT 1 FROM files WHERE path=? AND ABS(mtime-?)<=? LIMIT 1"
+        return self._one(query, stored_path(path), mtime, DELIVERY_TOLERANCE) is not None
 
     def keeps_files(self) -> bool:
         """Return whether any accepted file was kept in the inbox."""

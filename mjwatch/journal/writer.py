@@ -171,6 +171,16 @@ class Journal(JournalReader):
             for key, value in (meta or {}).items():
                 self._db.execute(_PUT_META, (key, json.dumps(value)))
 
+    def count_submission(self, nonce: str, session_id: str, at: float) -> None:
+        """Store a submission that is no job's here, so that it counts as sent; do this before its POST."""
+        with self._transaction():
+            self._db.execute(_INSERT_ATTEMPT, (nonce, "", session_id, None, at))
+
+    def not_executed(self, nonce: str) -> None:
+        """Store that this submission was not executed, so that it does not count."""
+        with self._transaction():
+            self._db.execute(_COUNT_ATTEMPT, (False, nonce))
+
     def update_all(self, jobs: Collection[Job]) -> None:
         """Store changes of these jobs together."""
         if not jobs:

@@ -28,8 +28,10 @@ if TYPE_CHECKING:
 log = logging.getLogger("mjwatch.outbox")
 
 FAILED = "_failed"
-STAGING = ".mjwatch-staging"
-_PROBE = ".mjwatch-probe-"
+_HIDDEN = ".mjwatch-"
+"""The beginning of the names of what mjwatch makes and sweeps away in the outbox."""
+STAGING = f"{_HIDDEN}staging"
+_PROBE = f"{_HIDDEN}probe-"
 _RESERVED = frozenset({FAILED, "_gallery", "index.html", "status.json"})
 """Names of mjwatch at the top of an outbox: no folder of the inbox may take one."""
 
@@ -90,6 +92,8 @@ class Outbox:
         parents = [safe_name(part) for part in source.parent.parts]
         if parents and parents[0].casefold() in _RESERVED:
             parents[0] += "_"
+        elif parents and parents[0].startswith(_HIDDEN):
+            parents[0] = f"_{parents[0]}"
         return PurePosixPath(*([FAILED] if failed else []), *parents, f"{stem_of(job)}-{job.id}")
 
     def trouble(self, error: OSError | OutboxError, relative: PurePosixPath) -> Trouble:

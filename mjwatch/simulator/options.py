@@ -105,13 +105,10 @@ def make_workspace(folder: Path, host: str) -> None:
         (folder / "config.toml").write_text(text, encoding="utf-8")
 
 
-REPLAYED_FILE = "replayed.ready.txt"
-
-
-def put_prompt(folder: Path, text: str) -> None:
+def put_prompt(folder: Path, suffix: str, text: str) -> None:
     """Put a prompt file into the inbox of a workspace in which nothing has run yet."""
     if not any((folder / "state").iterdir()):
-        (folder / "inbox" / REPLAYED_FILE).write_text(text, encoding="utf-8")
+        (folder / "inbox" / f"replayed.ready{suffix}").write_text(text, encoding="utf-8")
 
 
 def configured_port(folder: Path) -> int | None:

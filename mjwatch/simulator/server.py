@@ -61,7 +61,7 @@ async def serving(options: SimulatorOptions) -> AsyncIterator[str]:
         if options.workspace is not None:
             make_workspace(options.workspace, host)
             if script is not None and script.prompt_file is not None:
-                put_prompt(options.workspace, script.prompt_file)
+                put_prompt(options.workspace, *script.prompt_file)
         if script is not None:
             print(f"replaying {script}", file=sys.stderr)  # noqa: T201
         await runner.setup()

@@ -25,6 +25,7 @@ from tests.scenarios.fault_runs import (
 from tests.scenarios.fault_table import End, Row, fault
 from tests.scenarios.stage import wait_until
 
+FOLLOW_UP = "follow-up"
 BUNDLES = Path(__file__).parents[1] / "data" / "bundles"
 
 AT_ONCE = [
@@ -41,6 +42,7 @@ AT_ONCE = [
     Row("captcha", (fault("captcha"),), End.NEEDS_PERSON),
     Row("interaction-failed", (fault("interaction_failed"),), End.IN_DOUBT),
     Row("final-lost", (fault("final_lost"),)),
+    Row(FOLLOW_UP, ()),
 ]
 WHILE_RUNNING = [
     Row("gateway-cut", (fault("gateway_cut"),)),
@@ -52,8 +54,12 @@ def make(row: Row, target: Path, *, late: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
         with open_threaded_stage(Path(folder) / "w", seconds_per_job=0.5) as stage:
             if not late:
-                stage.arm_fault(**row.faults[0])
-            stage.drop("job.ready.txt", f"{prompt_of(row)}\n")
+                for armed in row.faults:
+                    stage.arm_fault(**armed)
+            if row.name == FOLLOW_UP:
+                stage.drop("job.ready.toml", f'prompt = "{prompt_of(row)}"\nthen = ["U2"]\n')
+            else:
+                stage.drop("job.ready.txt", f"{prompt_of(row)}\n")
             with renders_blocked() if late else nullcontext():
                 daemon = start_daemon(stage)
                 if late:

@@ -46,23 +46,25 @@ def test_a_zip_file_replays_from_the_command_line(tmp_path: Path) -> None:
 def replayed(bundle: Path, folder: Path) -> str:
     """Replay a bundle to a daemon; return what differs from the recorded end, "" if nothing does."""
     recorded = json.loads(bundle.read_text(encoding="utf-8"))
+    count = 1 + len(recorded["job"].get("then", ()))
     posts = [line["data"]["status"] for line in recorded["lines"] if line["name"] == "POST /interactions"]
     with open_threaded_stage(folder, replay=bundle) as stage:
         daemon = start_daemon(stage)
 
         def is_over() -> bool:
-            has_ended = read_journal(stage, end) == recorded["end"]
+            has_ended = read_journal(stage, lambda journal: end(journal, count)) == recorded["end"]
             return daemon.poll() is not None or (has_ended and stage.simulator_state()["replay"]["left"] == 0)
 
         try:
             wait_until(is_over, f"{bundle.stem}: {recorded['end']}")
         except AssertionError as error:
-            return f"{error}, but {read_journal(stage, end)}\n{stage.log}"
+            return f"{error}, but {read_journal(stage, lambda journal: end(journal, count))}\n{stage.log}"
         state = stage.simulator_state()
         found = [post["status"] for post in state["posts"]], state["replay"]["unexpected"], stage.stop(daemon)
         return "" if found == (posts, [], 0) else f"{bundle.stem}: {found}\n{stage.log}"
 
 
-def end(journal: JournalReader) -> dict[str, Any] | None:
-    jobs = journal.listed(None, 2)
-    return end_of(jobs[0], journal.paused()) if len(jobs) == 1 else None
+def end(journal: JournalReader, count: int) -> dict[str, Any] | None:
+    """Return how the last of so many jobs stands; None if there are not as many."""
+    jobs = journal.listed(None, count + 1)
+    return end_of(jobs[0], journal.paused()) if len(jobs) == count else None

@@ -90,7 +90,7 @@ def test_a_full_outbox_has_no_partial_folders_and_gets_all_folders_once_there_is
         time.sleep(RETRY_TIME)
         assert job_files(stage) == []
         assert set(jobs(stage).values()) == {"collecting"}
-        sentence = f"the outbox {stage.outbox} can't be written: its disk is full"
+        sentence = f"the outbox {stage.outbox} can't be written: its disk has too little room left"
         assert stage.log.count(f"WARNING {sentence}; ") == 1
         assert json.loads(stage.run("status", "--json").stdout)["trouble"] == sentence
         # It is written into its own blocks, as no others are left.

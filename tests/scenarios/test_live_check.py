@@ -9,6 +9,7 @@ import io
 import json
 import stat
 import threading
+import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -24,7 +25,8 @@ from mjwatch.diagnostics.live_check import LiveCheck, LivePatience
 from mjwatch.diagnostics.wire_evidence import Verdict
 from mjwatch.errors import DaemonError, MjwatchError
 from mjwatch.host.lock import daemon_lock
-from mjwatch.journal.reader import TakenFile
+from mjwatch.jobs.pacing import DAY
+from mjwatch.journal.reader import JOURNAL_FILE, JournalReader, TakenFile
 from mjwatch.journal.writer import Journal
 from mjwatch.model import State
 from mjwatch.simulator.options import PROFILE_NAMES
@@ -100,6 +102,12 @@ def checked(
     with LiveCheck(config, keys, connect, say=say, ask=lambda question: yes, patience=patience) as live_check:
         live_check.run()
         return live_check.recording.entries()
+
+
+def sent(folder: Path) -> int:
+    """Return how many submissions of the last day count."""
+    with closing(JournalReader(folder / "state" / JOURNAL_FILE)) as reader:
+        return len(reader.attempts_since(time.time() - DAY))
 
 
 def numbers(entries: Sequence[WireEntry], verdict: Verdict) -> set[int]:
@@ -216,12 +224,30 @@ def test_a_job_without_a_result_ends_the_wait(simulators: ManySimulators, tmp_pa
     address = started(simulators, tmp_path)
     checked(tmp_path, yes=True)
     arm(address, [{"fault": fault, "match": "paper boat"}])
+    assert sent(tmp_path) == 1
     lines: list[str] = []
     entries = checked(tmp_path, yes=True, say=lines.append)
+    assert sent(tmp_path) == 2
     assert numbers(entries, Verdict.OTHERWISE) == set()
     assert any(
         line.startswith(("imagine   it ended without a result", "imagine   refused")) for line in lines
     ), lines
+
+
+@pytest.mark.parametrize(("fault", "counts"), [("post_error", 0), ("post_500_executed", 1)])
+def test_a_job_counts_for_the_daily_cap_unless_it_was_surely_not_executed(
+    simulators: ManySimulators, tmp_path: Path, fault: str, counts: int
+) -> None:
+    address = started(simulators, tmp_path)
+    arm(address, [{"fault": fault, "match": "paper boat"}])
+    checked(tmp_path, yes=True)
+    assert sent(tmp_path) == counts
+    config = (tmp_path / "config.toml").read_text()
+    assert "max_per_day = 0" in config
+    (tmp_path / "config.toml").write_text(config.replace("max_per_day = 0", "max_per_day = 1"))
+    lines: list[str] = []
+    checked(tmp_path, yes=True, say=lines.append)
+    assert ("imagine   skipped: [pace] max_per_day = 1 is reached" in lines) is bool(counts)
 
 
 def test_numbers_and_flips_are_complete() -> None:

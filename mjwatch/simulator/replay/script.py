@@ -57,12 +57,16 @@ class Script:
         return f"{len(self.lines)} lines of a job that was: {', '.join(fact for fact in facts if fact)}"
 
     @property
-    def prompt_file(self) -> str | None:
-        """The text of a prompt file that asks for the same job; None if only a button can."""
+    def prompt_file(self) -> tuple[str, str] | None:
+        """Suffix and text of a prompt file that asks for the same job; None if only a button can."""
         command, prompt = self.job.get("command", "imagine"), str(self.job.get("prompt", ""))
+        if follow_ups := self.job.get("then"):
+            # A string of JSON, and a list of them, is one of TOML, too.
+            text, names = (json.dumps(value, ensure_ascii=False) for value in (prompt, follow_ups))
+            return ".toml", f"prompt = {text}\nthen = {names}\n"
         if self.job.get("action"):
             return None
-        return f"{prompt}\n" if command == "imagine" else f"/{command} {prompt}".rstrip() + "\n"
+        return ".txt", f"{prompt}\n" if command == "imagine" else f"/{command} {prompt}".rstrip() + "\n"
 
     def history_by_line(self) -> dict[int, list[Json]]:
         """Return the messages of the history, by the number of the line before which it has them.

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bench.peers import fetched_package
+from bench.peers import fetched_mutiny, fetched_package
 from mjwatch.simulator.world import (
     BOT_ID,
     BOT_TOKEN,
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 HANG = deadline(90.0)
-FETCH = deadline(300.0)
-MUTINY = "mutiny-sdk==1.1.0"
 MENTION = f"<@{USER_ID}>"
 
 
@@ -141,11 +139,7 @@ def test_the_npm_package_midjourney_runs_its_commands_buttons_and_forms(
 
 @pytest.fixture(scope="module")
 def mutiny_packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with Mutiny and what it needs, which would conflict with our own packages."""
-    folder = tmp_path_factory.mktemp("mutiny")
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*command, "--no-compile", "--target", str(folder), MUTINY], timeout=FETCH, check=True)
-    return folder
+    return fetched_mutiny(tmp_path_factory.mktemp("mutiny"))
 
 
 @pytest.mark.real

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import tomllib
 import zipfile
 from typing import TYPE_CHECKING, Any
 
@@ -68,9 +69,17 @@ def test_a_bundle_without_a_recording_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_prompt_file_asks_for_the_same_job() -> None:
-    assert script().prompt_file == "a cat\n"
-    assert script(command="info", prompt="").prompt_file == "/info\n"
+    assert script().prompt_file == (".txt", "a cat\n")
+    assert script(command="info", prompt="").prompt_file == (".txt", "/info\n")
     assert script(action="U1").prompt_file is None
+
+
+def test_a_follow_up_is_asked_for_with_the_job_whose_button_it_presses() -> None:
+    follow_up = script(prompt='a "cat" \\ 猫 😀', action="U1", then=["U1", "vary subtle"])
+    assert follow_up.prompt_file is not None
+    suffix, text = follow_up.prompt_file
+    assert suffix == ".toml"
+    assert tomllib.loads(text) == {"prompt": 'a "cat" \\ 猫 😀', "then": ["U1", "vary subtle"]}
 
 
 def test_it_says_what_is_played() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from argparse import Namespace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from bench import __main__ as bench
 from bench import results
-from bench.__main__ import MEASUREMENTS, ON_REQUEST
+from bench.__main__ import MEASUREMENTS, ON_REQUEST, OutOfTime
 from bench.figures import Figure, formatted, table
 from bench.results import Result
 
@@ -80,7 +82,7 @@ def test_a_page_gets_the_tables_that_it_has_marks_for() -> None:
 def test_every_measurement_has_a_mark_in_the_page(pytestconfig: pytest.Config) -> None:
     page = (pytestconfig.rootpath / TABLES).read_text(encoding="utf-8")
     assert re.findall(r"<!-- bench: (\w+) -->", page) == sorted(
-        (*MEASUREMENTS, *ON_REQUEST), key=lambda name: page.index(f"<!-- bench: {name} -->")
+        ("aims", *MEASUREMENTS, *ON_REQUEST), key=lambda name: page.index(f"<!-- bench: {name} -->")
     )
 
 
@@ -91,7 +93,51 @@ def test_the_performance_page_quotes_only_rows_of_the_results(pytestconfig: pyte
     assert len(quoted) > 10
     assert [line for line in quoted if line not in tables] == []
     kept = results.read(pytestconfig.rootpath / JSON)
-    assert results.refresh_rows(page, kept) == page
+    assert results.updated(page, kept, kept) == page
+
+
+def test_the_pages_say_which_aims_are_missed_by_the_stored_results(pytestconfig: pytest.Config) -> None:
+    kept = results.read(pytestconfig.rootpath / JSON)
+    for page in (TABLES, PAGE):
+        text = (pytestconfig.rootpath / page).read_text(encoding="utf-8")
+        assert f"<!-- bench: aims -->\n\n{results.summary(kept)}\n<!-- end -->" in text
+    missed = [figure.what for result in kept.values() for figure in result.figures if figure.met is False]
+    assert all(what in results.summary(kept) for what in missed)
+
+
+def a_result(*figures: Figure, quick: bool = False) -> Result:
+    return Result("today", "a machine", 0.5, quick, figures)
+
+
+def test_a_summary_counts_the_aims_and_names_those_that_are_missed() -> None:
+    met, missed = Figure("memory", 99.0, "MiB", at_most=120), Figure("cost", 3.0, "ms", 2.0, at_most=1.15)
+    assert results.summary({"start": a_result(met, Figure("no aim", 1.0))}) == "1 of 1 aims are met.\n"
+    assert results.summary({"trip": a_result(missed), "start": a_result(met)}) == (
+        "1 of 2 aims are met. Missed:\n\n- trip: cost: 1.50x, aim ≤ 1.15x\n"
+    )
+    assert results.summary({"trip": a_result(missed, quick=True)}) == "0 of 0 aims are met.\n"
+
+
+def test_a_measurement_that_fails_does_not_stop_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def measured(name: str, quick: bool) -> tuple[str, Result]:
+        if name == "gap":
+            raise RuntimeError("never happened: the job")
+        if name == "trip":
+            raise OutOfTime("trip has taken more than 1800 s")
+        return name, a_result(Figure(name, 1.0, "ms"))
+
+    stored = tmp_path / "results.json"
+    page = tmp_path / "page.md"
+    page.write_text("<!-- bench: start -->\n<!-- end -->\n", encoding="utf-8")
+    results.write(stored, {"split": a_result(Figure("split", 1.0, "ms"))})
+    options = Namespace(what=["gap", "trip", "start"], quick=False, json=stored, page=[page])
+    monkeypatch.setattr(bench, "measured", measured)
+    assert bench._measure(options, {}) == ["gap", "trip"]
+    assert set(results.read(stored)) == {"split", "start"}
+    assert "| start | 1.00 ms |" in page.read_text(encoding="utf-8")
+    assert "never happened: the job" in capsys.readouterr().err
 
 
 def test_only_rows_that_begin_with_a_figure_are_refreshed() -> None:

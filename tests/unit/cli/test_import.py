@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 
 from mjwatch.cli.app import app
 from mjwatch.cli.import_ import _bounds, _end_text, _progress_text
+from mjwatch.client import imports
 from mjwatch.client.import_folder import FolderImport
 from mjwatch.client.imports import ImportProgress
 from mjwatch.config import Config
@@ -21,6 +23,10 @@ from mjwatch.discord.cdn import LARGEST_PICTURE
 from mjwatch.discord.protocol import snowflake_ms
 from mjwatch.engine.channel_import import Reading
 from mjwatch.errors import MjwatchError, UsageError
+from mjwatch.journal.reader import JOURNAL_FILE
+from mjwatch.journal.writer import Journal
+from mjwatch.model import Result, State
+from tests.helpers.message_shapes import a_job
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,6 +94,21 @@ def test_it_says_what_was_found_and_what_to_do() -> None:
     lost = Reading(read=200, is_active=False, trouble="Discord shows nothing")
     assert _end_text(ImportProgress(lost)).endswith("\nDiscord shows nothing; the same command continues it")
     assert "may not read the history" in _end_text(ImportProgress(Reading(is_complete=True)))
+
+
+@pytest.mark.parametrize(("failed", "complete", "code"), [(1, True, 0), (3, True, 1), (1, False, 1)])
+def test_a_picture_that_could_not_be_saved_counts_if_it_is_of_this_import(
+    config: Config, monkeypatch: pytest.MonkeyPatch, failed: int, complete: bool, code: int
+) -> None:
+    with closing(Journal(config.state.path / JOURNAL_FILE)) as journal:
+        before = a_job(state=State.FAILED, nonces=(), result=Result("700", "uuid", U, None, ()))
+        journal.accept_imported([(before, "x")], {})
+    end = ImportProgress(Reading(read=9, is_active=False, is_complete=complete), failed=failed)
+    monkeypatch.setattr(imports, "daemon_runs", lambda state: True)
+    monkeypatch.setattr(imports, "_by_daemon", lambda *arguments: end)
+    result = invoke(config)
+    assert result.exit_code == code
+    assert ("2 could not be saved" in result.stdout) == (failed == 3)
 
 
 # ---- a folder
@@ -177,3 +198,8 @@ def test_a_dry_run_of_a_folder_counts_and_changes_nothing(config: Config, old: P
 def test_dates_are_for_the_channel_only(config: Config, old: Path) -> None:
     result = invoke(config, str(old), "--since", "2024-05")
     assert isinstance(result.exception, UsageError)
+
+
+@pytest.mark.parametrize("more", ["--dry-run", "--since=2024-05", "--until=2024-05"])
+def test_a_stop_has_no_bounds_and_is_not_tried(config: Config, more: str) -> None:
+    assert isinstance(invoke(config, "--stop", more).exception, UsageError)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -86,6 +87,21 @@ def test_status_shows_what_runs_what_waits_and_ends_with_four_where_a_person_is_
     assert result.code == 4
     assert "trouble  sending is paused: Discord asks for a captcha" in result.out
     assert json.loads(mjwatch("status", "--json").out)["paused"] == "Discord asks for a captcha"
+
+
+def test_a_file_that_was_taken_but_can_not_be_removed_does_not_wait_and_is_named_with_what_to_do(
+    mjwatch: Callable[..., CommandResult], journal: Callable[..., None], tmp_path: Path
+) -> None:
+    files = [tmp_path / "inbox" / name for name in ("jobaaaaa.txt", "new.txt", "jobbbbbb.txt")]
+    for file, mtime in zip(files, (1, 1, 500), strict=True):  # the last one was written again
+        file.write_text("a cat\n")
+        os.utime(file, (mtime, mtime))
+    why = "it was taken, but can't be removed: Operation not permitted; run `sudo chmod -t /inbox`"
+    left = {"counts": {why: 1}, "some": [{"path": "jobaaaaa.txt", "why": why}]}
+    journal(a_job("jobaaaaa"), a_job("jobbbbbb"), inbox=left)
+    shown = mjwatch("status").out
+    assert "(2 prompt files wait)" in shown
+    assert " ".join(shown.split()).count(f"ignored: jobaaaaa.txt ({why})") == 1
 
 
 def test_show_prints_the_reason_and_the_history(

@@ -19,7 +19,7 @@ from mjwatch.errors import MjwatchError
 from mjwatch.journal.maintenance import rows_of
 from mjwatch.journal.reader import JOURNAL_FILE, TakenFile
 from mjwatch.journal.writer import Journal
-from mjwatch.model import Note, Prompt, State
+from mjwatch.model import ButtonPress, Note, Prompt, State
 from tests.helpers.job_factory import RESULT, made_job
 
 if TYPE_CHECKING:
@@ -120,6 +120,47 @@ def test_a_bundle_has_what_the_wire_said_without_secrets_and_ids(config: Config,
     found = json.loads(text)
     assert [line["name"] for line in found["lines"]] == ["POST /interactions", "MESSAGE_CREATE"]
     assert found["end"] == {"state": "done", "refusal": None, "pause": "token", "attempts": 1}
+
+
+@pytest.mark.parametrize(
+    ("parent", "words", "then"),
+    [
+        (Prompt("a cat"), None, ["U1", "vary subtle"]),
+        (Prompt("a cat"), "a dog", []),
+        (Prompt("a cat", action="U4", parent="jobxxxxx"), None, []),
+        (Prompt("", command="blend"), None, []),
+    ],
+)
+def test_a_follow_up_that_a_prompt_file_can_ask_for_is_replayed_with_its_parent_and_what_else_was_sent(
+    config: Config, tmp_path: Path, parent: Prompt, words: str | None, then: list[str]
+) -> None:
+    press = ButtonPress("1500000000000000001", "MJ::JOB::variation", words=words)
+    jobs = [
+        made_job("jobpppaa", prompt=parent, nonces=("1500000000000000101",), accepted=0.5),
+        *(
+            made_job(
+                f"jobccc{number}",
+                prompt=Prompt("a cat", action=action, parent="jobpppaa"),
+                parent="jobpppaa",
+                nonces=nonces,
+                button_press=press,
+                accepted=1.0,
+            )
+            for number, (action, nonces) in enumerate(
+                [("U1", ("1500000000000000102",)), ("U2", ()), ("vary subtle", ("1500000000000000103",))]
+            )
+        ),
+    ]
+    with closing(Journal(tmp_path / "state" / JOURNAL_FILE)) as journal:
+        journal.accept(None, [(job, job.id) for job in jobs], 1.0)
+    with closing(WireLog(tmp_path / "state", "222222222222222222", lambda: 1.5)) as wire:
+        for nonce in (nonce for job in jobs for nonce in job.nonces):
+            sent = {"nonce": nonce, "channel_id": "222222222222222222"}
+            wire.http(HttpExchange("POST", "/interactions", sent, 204, {}, lambda: None, True))
+    make_bundle(config, jobs[-1], tmp_path / "bundle.zip", log=tmp_path / "log", environ={})
+    found = json.loads(contents(tmp_path / "bundle.zip")["wire.json"])
+    assert found["job"]["then"] == then
+    assert len(found["lines"]) == (3 if then else 1)
 
 
 def test_a_bundle_has_everything_about_the_job_and_no_secret_in_any_form(

@@ -71,6 +71,36 @@ def test_it_has_what_is_about_the_job_and_what_is_about_the_session() -> None:
     assert found["end"] == {"state": "queued", "refusal": None, "pause": "account", "attempts": 1}
 
 
+def post(nonce: str, at: float) -> WireLine:
+    sent = {"nonce": nonce, "channel_id": CHANNEL, "guild_id": GUILD}
+    return WireLine(at, WireKind.HTTP, "POST /interactions", {"status": 204, "sent": sent})
+
+
+def test_the_bundle_of_a_follow_up_has_the_job_whose_button_it_presses_and_its_other_follow_ups() -> None:
+    first, second = (
+        made_job(action, prompt=Prompt("paper boats", action=action, parent=JOB.id), nonces=(f"{NONCE}{n}",))
+        for n, action in enumerate(("U1", "U2"), 1)
+    )
+    of_others, follow_ups = (
+        post("1477942400000000999", 4.0),
+        (post(first.nonces[0], 5.0), post(second.nonces[0], 6.0)),
+    )
+    lines = [READY, POST, of_others, *follow_ups]
+    found = wire_of(second, None, lines, (JOB, first, second))
+    assert found is not None
+    assert names(found) == ["POST /interactions"] * 3
+    assert found["job"] == {
+        "command": "imagine",
+        "prompt": "paper boats",
+        "action": "U2",
+        "then": ["U1", "U2"],
+    }
+    without_parent = wire_of(second, None, [READY, of_others, *follow_ups], (JOB, first, second))
+    assert without_parent is not None
+    assert names(without_parent) == ["POST /interactions"]
+    assert without_parent["job"]["then"] == []
+
+
 def test_ids_are_replaced_everywhere_alike_and_keep_their_order() -> None:
     content = f"**paper boats** - <@{ME}> (fast)"
     author = {"id": BOT, "bot": True, "username": "Midjourney Bot"}

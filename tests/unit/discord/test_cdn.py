@@ -123,9 +123,10 @@ def test_a_slow_drip_ends_at_the_deadline() -> None:
     assert "longer than" in str(failure(Answer(body=b"x" * 1000, drip=0.02), deadline=0.1))
 
 
-def test_a_missing_length_is_no_error() -> None:
+@pytest.mark.parametrize("length", [b"", b"Content-Length: " + b"9" * 5000 + b"\r\n"])
+def test_a_missing_or_impossible_length_is_no_error(length: bytes) -> None:
     def answer(_request: Request) -> Answer:
-        return Answer(raw=b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + PICTURE)
+        return Answer(raw=b"HTTP/1.1 200 OK\r\nConnection: close\r\n" + length + b"\r\n" + PICTURE)
 
     with http_server(answer) as server:
         cdn = CDN(["127.0.0.1"])

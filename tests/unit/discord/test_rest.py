@@ -174,6 +174,15 @@ def test_an_answer_that_leaves_the_execution_open_is_unanswered_and_never_sent_a
     assert len(api.server.requests) == 1
 
 
+@pytest.mark.parametrize(
+    "date", [b"Tue, 01 Dec 2026 09:00:00 +99999999999999", b"Tue, 01 Dec 2" + b"0" * 30 + b" 09:00:00 GMT"]
+)
+def test_an_impossible_date_changes_no_answer(api: Api, date: bytes) -> None:
+    api.answer("/interactions", Answer(raw=b"HTTP/1.1 204 No Content\r\nDate: " + date + b"\r\n\r\n"))
+    api.rest.interact({})
+    assert api.rest.server_time is None
+
+
 def test_a_missing_answer_is_unanswered(api: Api) -> None:
     api.rest = DiscordREST(f"{api.server.url}/api/v9", TOKEN, timeout=(2, 0.1))
     api.answers["/interactions"] = lambda _request: (api.server.stopping.wait(1), Answer(204))[1]

@@ -29,6 +29,7 @@ class Discord:
         self.bodies: list[Any] = []
         self.slots: list[dict[str, Any]] | None = None
         self.put_status = 200
+        self.message: dict[str, Any] | None = None
         self.host = ""
 
     def answer(self, request: Request) -> Answer:
@@ -50,7 +51,7 @@ class Discord:
             {"id": "9", "filename": file["filename"], "url": f"https://cdn.example/{file['filename']}?ex=1&"}
             for file in self.bodies[-1]["attachments"]
         ]
-        return answer_json({"id": "500", "attachments": named})
+        return answer_json(self.message or {"id": "500", "attachments": named})
 
 
 @pytest.fixture
@@ -98,6 +99,16 @@ def test_a_link_is_that_of_the_message_with_the_file(uploads: AttachmentUploads,
     ]
     assert discord.bodies[-1]["nonce"] == "123456789012345678"
     assert discord.bodies[-1]["attachments"][0]["uploaded_filename"] == "u/0"
+
+
+@pytest.mark.parametrize("attachments", [None, 1, [], [{"url": 1}], [None]])
+def test_a_message_without_the_files_is_an_error(
+    uploads: AttachmentUploads, discord: Discord, attachments: object
+) -> None:
+    uploaded = uploads.upload(CHANNEL, {"ref.png": b"one"})
+    discord.message = {"id": "500", "attachments": attachments}
+    with pytest.raises(UnansweredError):
+        uploads.link(CHANNEL, uploaded, "123456789012345678")
 
 
 def test_bytes_are_sent_only_to_hosts_of_discord(uploads: AttachmentUploads, discord: Discord) -> None:

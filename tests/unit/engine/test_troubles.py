@@ -187,7 +187,7 @@ CASES = [
     ),
     Case(
         OUTBOX,
-        "the outbox /out can't be written: its disk is full",
+        "the outbox /out can't be written: its disk has too little room left",
         not_saved(system(errno.ENOSPC)),
         SAVED,
         "full",
@@ -415,7 +415,7 @@ def test_after_a_restart_a_trouble_is_logged_but_not_notified_again(
     (trouble,) = again.engine.service.troubles.current
     assert trouble.since == began
     assert news(again) == []
-    assert caplog.text.count("its disk is full") == 1
+    assert caplog.text.count("its disk has too little room left") == 1
     SAVED(again)
     assert news(again) == ["resolved"]
 

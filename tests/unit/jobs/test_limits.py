@@ -186,9 +186,19 @@ def test_a_success_in_between_begins_the_count_again() -> None:
 def test_failures_of_different_kinds_are_not_counted_together() -> None:
     gate = SendingGate()
     for number in range(10):
-        events = [ev.Accepted(), SILENT] if number % 2 else [ev.OutcomeUnknown("reset")]
+        events = [ev.Accepted(), SILENT] if number % 2 else [refused(HTTP_418)]
         gate = attempted(gate, f"job{number}", 0.0, *events)
     assert gate.wait is None
+
+
+def test_failures_that_leave_jobs_in_doubt_are_counted_together() -> None:
+    gate, attempts = SendingGate(), 0
+    while gate.wait is None and attempts < 10:
+        events = [ev.Accepted(), SILENT] if attempts % 2 else [ev.OutcomeUnknown("reset")]
+        gate = attempted(gate, f"job{attempts}", 0.0, *events)
+        attempts += 1
+    assert attempts == 4  # the second job's 204 showed that the first one's failure was no outage of Discord
+    assert gate.by_bot, "a 204 does not show that the bot works again"
 
 
 def test_what_was_sent_before_the_outage_was_known_lengthens_no_interval() -> None:

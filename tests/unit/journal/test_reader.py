@@ -290,6 +290,8 @@ def test_no_query_of_the_loop_or_the_cli_reads_all_jobs(journal: Journal, plans:
     journal.was_taken("a", "b")
     journal.jobs_of_file("a", "b")
     assert plans.used() == ["files_by_content", "files_by_path", "jobs_by_file", "files_by_path"]
+    journal.was_delivered("a", NOW)
+    assert plans.used() == ["files_by_path"]
     journal.keeps_files()
     journal.kept_paths()
     assert plans.used() == ["files_kept"] * 2

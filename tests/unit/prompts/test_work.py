@@ -51,6 +51,7 @@ PATTERNS = (
         "a\n",
         " \n",
         "a, ",
+        ",\n",
         "a b\n",
         "0",
         "word ",
@@ -184,6 +185,7 @@ READERS: dict[str, Callable[[str], Any]] = {
     ],
     "content": read_content,
     "message": lambda text: read_message("MESSAGE_CREATE", bot_message(text)),
+    "notice": lambda text: read_message("MESSAGE_CREATE", bot_notice(text)),
 }
 
 
@@ -194,6 +196,11 @@ def bot_message(content: str) -> dict[str, Any]:
         "author": {"id": "936929561302675456", "bot": True},
         "content": content,
     }
+
+
+def bot_notice(text: str) -> dict[str, Any]:
+    embed = {"title": text[:256], "description": text, "color": 16711680, "footer": {"text": text}}
+    return {**bot_message(""), "embeds": [embed]}
 
 
 def read(reader: Callable[[str], Any], text: str) -> None:
