@@ -132,6 +132,7 @@ class WorkerPool:
                 event = self._do_safely(effect)
             if event is not None:
                 self._put(event)
+            del effect, event  # the next one may come in hours, and thousands of messages may have been read
 
     def _do_safely(self, effect: ef.Effect) -> ev.LoopEvent | None:
         try:

@@ -52,8 +52,7 @@ DONE_AT_LEAST = 0.9
 WARM_UP = 1 / 3
 """The share of the time after which nothing may grow.
 
-Of 30 minutes, the inbox needs 10 until it forgets as many names of files as it learns. SQLite's cache of
-2 MiB is full after some 500 prompts.
+SQLite's cache of 2 MiB is full after some 500 prompts; a much shorter run counts that as growth.
 """
 OBJECTS_A_PROMPT, HEAP_A_PROMPT = 5.0, 1024.0
 """The most small objects, and bytes of other memory, that may stay in use of each prompt after warming up.
