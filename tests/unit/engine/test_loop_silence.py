@@ -73,7 +73,8 @@ def test_a_job_is_committed_once_for_each_step_that_says_something_new(tmp_path:
         harness.feed(
             ev.GatewayDispatch("INTERACTION_SUCCESS", interaction, 2),
             create(started("600", nonce="nonce-1")),
-            *(update(progress("600", uuid=UUID_A, percent=percent)) for percent in (0, 31, 62, 93)),
+            update(progress("600", percent=0)),
+            *(update(progress("600", uuid=UUID_A, percent=percent)) for percent in (31, 62, 93)),
             create(result("700", uuid=UUID_A, reply_to="600")),
             delete("600"),
             ev.ForJob("job00001", ev.Published("a-job00001", failed=False)),
@@ -84,7 +85,7 @@ def test_a_job_is_committed_once_for_each_step_that_says_something_new(tmp_path:
         (State.SUBMITTING, None),  # the interaction
         (State.SUBMITTED, None),
         (State.RUNNING, None),
-        (State.RUNNING, 0),  # with the job's uuid
+        (State.RUNNING, 31),  # with the job's uuid
         (State.COLLECTING, 100),
         (State.DONE, 100),
     ]
