@@ -40,7 +40,7 @@ help:
 	@echo "make test       check format, lint and types; run all tests except those of test-real and test-long"
 	@echo "make test-core  run the tests of the pure packages with fewer examples; 20 seconds"
 	@echo "make test-real  run the tests that need a real program besides Python, or root"
-	@echo "make test-long  run the longest tests: pairs of faults, random kills, many files, a large gallery"
+	@echo "make test-long  run the longest tests: pairs of faults, random kills, many files; all examples of properties"
 	@echo "make test-lowest   run the tests of what depends on versions with the oldest libraries that are allowed"
 	@echo "make test-pythons  run them with Python 3.12 and 3.13, as far as this machine has them"
 	@echo "make kills      kill -9 at random moments of a run (KILLS=200 PROMPTS=100); about 12 minutes"
@@ -65,7 +65,7 @@ test: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	@$(MAKE) --no-print-directory --jobs=2 types bytecode
-	$(PYTEST) -m "not real and not long" $(PARALLEL) --hypothesis-profile=full
+	$(PYTEST) -m "not real and not long" $(PARALLEL) --hypothesis-profile=some
 
 types: $(VENV)/.dev
 	$(BIN)/mypy
@@ -81,8 +81,10 @@ test-core: $(VENV)/.dev
 test-real: $(VENV)/.dev
 	$(PYTEST) -m "real and not long" $(PARALLEL_FILES)
 
+test-long: WORKERS = logical
 test-long: $(VENV)/.dev
-	$(PYTEST) -m long $(PARALLEL_FILES)
+	$(PYTEST) tests/unit tests/simulator -m "hypothesis and not real and not long" $(PARALLEL) --hypothesis-profile=full
+	$(PYTEST) -m long $(PARALLEL_FILES) --hypothesis-profile=full
 
 test-lowest: $(VENV)/.dev
 	$(BIN)/python -m venv --clear $(VENV)-lowest

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
-from urllib.parse import SplitResult, urlsplit
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
 
 from mjwatch.settings.values import is_this_machine
 
@@ -27,62 +27,65 @@ def token_may_go_to(url: str, allow_hosts: Collection[str] = ()) -> bool:
     ``http`` and ``ws``, because the simulator runs there), and over ``https`` and ``wss`` the hosts in
     ``allow_hosts``, each given as ``host`` or ``host:port``.
     """
-    parts = _split(url)
-    if parts is None:
+    address = _read(url)
+    if address is None:
         return False
-    if is_loopback(url):
+    if is_this_machine(address.host):
         return True
-    if parts.scheme not in ("https", "wss"):
+    if address.scheme not in ("https", "wss"):
         return False
-    return _is_discord(parts) or _is_listed(parts, allow_hosts)
+    return _is_discord(address) or _is_listed(address, allow_hosts)
 
 
 def picture_may_come_from(url: str, hosts: Collection[str]) -> bool:
     """Return whether the URL has a listed host (or ``host:port``), and TLS unless it is this machine."""
-    parts = _split(url)
-    if parts is None or parts.scheme not in ("https", "http"):
+    address = _read(url)
+    if address is None or address.scheme not in ("https", "http"):
         return False
-    return _is_listed(parts, hosts) and (parts.scheme == "https" or is_loopback(url))
+    return _is_listed(address, hosts) and (address.scheme == "https" or is_this_machine(address.host))
 
 
 def is_loopback(url: str) -> bool:
     """Return whether the URL names this machine: 127.0.0.0/8, ::1 or localhost."""
-    parts = _split(url)
-    return parts is not None and is_this_machine(parts.hostname or "")
+    address = _read(url)
+    return address is not None and is_this_machine(address.host)
 
 
 def host_of(url: str) -> str:
     """Return the host of a URL for a message to a person: never its path, query or credentials."""
-    parts = _split(url)
-    return (parts.hostname or "?") if parts else "?"
+    address = _read(url)
+    return "?" if address is None else address.host
 
 
-def _split(url: str) -> SplitResult | None:
-    """Return the URL's parts; None if two parsers could read it differently, or if it has credentials."""
+class _Address(NamedTuple):
+    """Where a URL leads. ``host`` is in lower case, that of an IPv6 address without brackets."""
+
+    scheme: str
+    host: str
+    port: int
+
+
+def _read(url: str) -> _Address | None:
+    """Return where the URL leads; None if two parsers could read it differently, or if it has credentials."""
     if _MISREAD.search(url):
         return None
     try:
         parts = urlsplit(url)
-        port_is_valid = parts.port is None or parts.port > 0
+        port = parts.port
     except ValueError:
         return None
-    usable = port_is_valid and parts.scheme in _DEFAULT_PORTS and "@" not in parts.netloc
-    return parts if usable and parts.hostname else None
+    if parts.scheme not in _DEFAULT_PORTS or "@" in parts.netloc or not parts.hostname or port == 0:
+        return None
+    return _Address(parts.scheme, parts.hostname, port or _DEFAULT_PORTS[parts.scheme])
 
 
-def _is_discord(parts: SplitResult) -> bool:
-    host = parts.hostname or ""
-    if _port(parts) != _DEFAULT_PORTS[parts.scheme]:
+def _is_discord(address: _Address) -> bool:
+    if address.port != _DEFAULT_PORTS[address.scheme]:
         return False
-    return host == API_HOST if parts.scheme == "https" else host.endswith(GATEWAY_DOMAIN)
+    return address.host == API_HOST if address.scheme == "https" else address.host.endswith(GATEWAY_DOMAIN)
 
 
-def _is_listed(parts: SplitResult, hosts: Collection[str]) -> bool:
-    host = parts.hostname or ""
-    bracketed = f"[{host}]" if ":" in host else host
-    names = {host, bracketed, f"{bracketed}:{_port(parts)}"}
+def _is_listed(address: _Address, hosts: Collection[str]) -> bool:
+    host = f"[{address.host}]" if ":" in address.host else address.host
+    names = {address.host, host, f"{host}:{address.port}"}
     return any(entry.lower() in names for entry in hosts)
-
-
-def _port(parts: SplitResult) -> int:
-    return parts.port or _DEFAULT_PORTS[parts.scheme]

@@ -162,6 +162,27 @@ def test_failed_readings_come_at_growing_intervals_until_one_succeeds() -> None:
     assert stream.history_failed(400.0) == 2.0
 
 
+def test_a_first_failed_reading_is_tried_again_soon_and_is_not_under_way() -> None:
+    stream = StreamPosition()
+    assert not stream.is_reading
+    stream.ready(READY, 10.0)
+    assert stream.begin_history(10.0)
+    assert stream.is_reading
+    assert stream.history_failed(11.0) == 2.0
+    assert not stream.is_reading
+    stream.job_overdue(12.0)
+    assert stream.next_time() == 12.0
+
+
+def test_a_reading_that_a_limit_forbids_is_due_when_the_limit_has_ended() -> None:
+    stream = StreamPosition()
+    stream.ready(READY, 10.0)
+    assert stream.begin_history(10.0)
+    stream.history_postponed(70.0)
+    assert (stream.is_reading, stream.next_time()) == (False, 70.0)
+    assert stream.begin_history(70.0)
+
+
 def test_nothing_is_read_while_the_connection_is_lost() -> None:
     stream = at()
     stream.job_overdue(10.0)
@@ -235,6 +256,15 @@ def test_an_interruption_begins_the_silence_again() -> None:
     silence.watch(["a"], 200.0)
     assert not silence.begin_probe(259.9)
     assert silence.begin_probe(260.0)
+
+
+def test_a_probe_that_an_interruption_left_unanswered_is_followed_by_another() -> None:
+    silence = watched()
+    assert silence.begin_probe(60.0)
+    silence.interrupted()
+    silence.watch(["a"], 70.0)
+    assert silence.next_time() == 130.0
+    assert silence.begin_probe(130.0)
 
 
 @pytest.mark.parametrize("now", [0.0, 1e9])
