@@ -57,7 +57,7 @@ help:
 	@echo "make diagram    generate the state diagram and the table of packages in docs/explanation/architecture.md"
 	@echo "make cli-page   generate the pages on commands and configuration, and the manual page, from the code"
 	@echo "make docs       build docs/ as a web site into site/, and check every link"
-	@echo "make pictures   create the pictures in docs/pictures again; needs chromium and tmux; 2 minutes"
+	@echo "make pictures   create the pictures in docs/pictures again; needs chromium and tmux; 3 minutes"
 	@echo "make format     format the code"
 	@echo "make clean      remove everything that these targets have created"
 

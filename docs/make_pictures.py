@@ -1,10 +1,11 @@
 """Makes the pictures that the pages show: the gallery, ``status --watch`` and the shell, on a simulator.
 
-``python -m docs.make_pictures``, or ``make pictures``. It needs chromium and tmux, and takes two minutes.
+``python -m docs.make_pictures``, or ``make pictures``. It needs chromium and tmux, and takes three minutes.
 """
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -69,7 +70,7 @@ def main() -> None:
         sys.exit(f"{PLACE} is in the way: remove it")
     try:
         with (
-            simulator(PLACE, "--grid", "1024", "--seconds-per-job", "8", "--seed", "5"),
+            simulator(PLACE, "--grid", "1024", "--seconds-per-job", "12", "--seed", "5"),
             chromium() as browser,
         ):
             set_in_config(PLACE, "pace", max_in_flight=4, max_per_day=200)
@@ -151,8 +152,9 @@ def _terminal(
 
 
 def _four_at_work(screen: str) -> bool:
-    """Return whether four jobs run, each with a percentage."""
-    return sum("running" in line and "%" in line for line in screen.splitlines()) == 4
+    """Return whether four jobs run, each with a percentage, and not all of them have just begun."""
+    percentages = [int(number) for number in re.findall(r"running.* (\d+)%", screen)]
+    return len(percentages) == 4 and max(percentages) > 0
 
 
 def _type(terminal: Terminal) -> None:

@@ -26,9 +26,7 @@ with nothing_left_behind():
 """
 
 
-ON_SIGTERM = "signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))"
-
-ENDS_WITH_PARENT = """
+PARENT = """
 import subprocess, sys
 run = subprocess.Popen([sys.executable, "-c", sys.argv[1], "wait"])
 print(run.pid, flush=True)
@@ -64,8 +62,8 @@ def test_what_a_run_has_started_is_ended_with_it_and_its_files_are_removed(end: 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="prctl is of Linux")
 def test_a_run_can_end_with_its_parent() -> None:
-    ending = f"import signal, sys; from bench.cleanup import end_with_parent; {ON_SIGTERM}; end_with_parent()"
-    command = [sys.executable, "-c", ENDS_WITH_PARENT, ending + RUN]
+    program = f"from bench.cleanup import end_with_parent; end_with_parent(){RUN}"
+    command = [sys.executable, "-c", PARENT, program]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         parent.stdout.readline()
