@@ -465,6 +465,12 @@ def test_a_file_in_place_of_the_folder_is_reported_as_text(outbox: Outbox, root:
 # ---- no way out
 
 
+def test_folders_with_names_of_ours_keep_apart(outbox: Outbox) -> None:
+    names = ("status.json", "Index.html", "_gallery")
+    folders = [outbox.folder_of(made_job(path=f"{name}/a/cat.txt"), failed=False) for name in names]
+    assert [folder.parts[:2] for folder in folders] == [(f"{name}_", "a") for name in names]
+
+
 @pytest.mark.parametrize(
     "path",
     [
