@@ -40,7 +40,7 @@ help:
 	@echo "make test       check format, lint and types; run all tests except those of test-real and test-long"
 	@echo "make test-core  run the tests of the pure packages with fewer examples; 20 seconds"
 	@echo "make test-real  run the tests that need a real program besides Python, or root"
-	@echo "make test-long  run the longest tests: pairs of faults, random kills, many files, a large gallery"
+	@echo "make test-long  run the longest tests: pairs of faults, random kills, many files; all examples of properties"
 	@echo "make test-lowest   run the tests of what depends on versions with the oldest libraries that are allowed"
 	@echo "make test-pythons  run them with Python 3.12 and 3.13, as far as this machine has them"
 	@echo "make kills      kill -9 at random moments of a run (KILLS=200 PROMPTS=100); about 12 minutes"
@@ -48,7 +48,7 @@ help:
 	@echo "make model      random histories of prompts by hand and by file (HISTORIES=$(HISTORIES) SEED=$(SEED))"
 	@echo "make faults     run random pairs of faults (COUNT=$(COUNT) SEED=$(SEED))"
 	@echo "make mutants    change the code of the core in many places, and list the changes that no test notices; long"
-	@echo "make bench      run all measurements, or some (WHAT=\"split start\"), and update bench/RESULTS.md; 40 minutes"
+	@echo "make bench      run all measurements, or some (WHAT=\"split start\"), and update bench/RESULTS.md; 20 minutes"
 	@echo "make bench-quick  check that all measurements work; 2 minutes"
 	@echo "make adopt      show which messages of a bundle are new test data, with their reading (BUNDLE=FILE YES=1)"
 	@echo "make diagram    generate the state diagram and the table of packages in docs/explanation/architecture.md"
@@ -65,7 +65,7 @@ test: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	@$(MAKE) --no-print-directory --jobs=2 types bytecode
-	$(PYTEST) -m "not real and not long" $(PARALLEL) --hypothesis-profile=full
+	$(PYTEST) -m "not real and not long" $(PARALLEL) --hypothesis-profile=some
 
 types: $(VENV)/.dev
 	$(BIN)/mypy
@@ -81,8 +81,10 @@ test-core: $(VENV)/.dev
 test-real: $(VENV)/.dev
 	$(PYTEST) -m "real and not long" $(PARALLEL_FILES)
 
+test-long: WORKERS = logical
 test-long: $(VENV)/.dev
-	$(PYTEST) -m long $(PARALLEL_FILES)
+	$(PYTEST) tests/unit tests/simulator -m "hypothesis and not real and not long" $(PARALLEL) --hypothesis-profile=full
+	$(PYTEST) -m long $(PARALLEL_FILES) --hypothesis-profile=full
 
 test-lowest: $(VENV)/.dev
 	$(BIN)/python -m venv --clear $(VENV)-lowest

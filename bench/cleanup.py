@@ -2,7 +2,7 @@
 
 Everything that a run starts inherits a variable with the run's name, in whichever process group it is. A
 helper process without this variable waits until the pipe from the run is closed, which the system does at any
-end of the run; then it kills all processes that have the variable.
+end of the run; then it kills all processes that have the variable, and removes the run's temporary files.
 """
 
 from __future__ import annotations
@@ -10,13 +10,16 @@ from __future__ import annotations
 import ctypes
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,19 +38,22 @@ _ITS_OWN = "from multiprocessing."
 
 @contextmanager
 def nothing_left_behind() -> Iterator[None]:
-    """Run the block; kill and report whatever it leaves behind, or what is there when this process dies."""
-    name = secrets.token_hex(8)
+    """Run the block; kill and report whatever it leaves behind, or what is there when this process dies.
+
+    The block has its own folder for temporary files, which is removed too.
+    """
+    name, folder = secrets.token_hex(8), tempfile.mkdtemp(prefix="bench-")
     helper = subprocess.Popen(
-        [sys.executable, __file__, name],
+        [sys.executable, __file__, name, folder],
         stdin=subprocess.PIPE,
         start_new_session=True,  # a Ctrl-C in the terminal is for the run, not for the helper
         env={key: value for key, value in os.environ.items() if key != VARIABLE},
     )
-    os.environ[VARIABLE] = name
+    variables = patch.dict(os.environ, {VARIABLE: name, "TMPDIR": folder})
     try:
-        yield
+        with variables, patch.object(tempfile, "tempdir", None):  # None: the variable is read again
+            yield
     finally:
-        del os.environ[VARIABLE]
         if helper.stdin is not None:
             helper.stdin.close()
         helper.wait(2 * CLEANUP_TIMEOUT)
@@ -73,8 +79,8 @@ def processes_of(name: str) -> dict[int, str]:
     return found
 
 
-def main(name: str) -> None:
-    """Wait for the end of the run, then kill what is left of it."""
+def main(name: str, folder: str) -> None:
+    """Wait for the end of the run, then kill what is left of it, and remove its files."""
     sys.stdin.buffer.read()
     end = time.monotonic() + CLEANUP_TIMEOUT
     reported: set[int] = set()
@@ -86,7 +92,8 @@ def main(name: str) -> None:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         time.sleep(0.05)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -1,8 +1,8 @@
 """Run prompts with Mutiny, as a short script of a user would: ``python mutiny_client.py OPTIONS.json``.
 
 The options are those of ``npm_midjourney.cjs``. The address of the gateway is a constant of Mutiny, which is
-replaced from outside. Mutiny downloads and cuts each grid for its own index, so nothing is downloaded here.
-It runs one prompt at a time.
+replaced from outside. Mutiny runs one prompt at a time, and downloads and cuts each grid for its own index;
+it keeps no pictures, so with ``save_to`` each grid is downloaded and cut once more.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import asyncio
 import json
 import re
 import sys
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ OPTIONS: dict[str, Any] = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 START = 30
-"""Seconds for the first session."""
+"""Seconds for the first session, and for a download."""
 
 
 class Token:
@@ -69,11 +70,22 @@ async def answer(client: Any, prompt: str) -> None:
     snapshot = await client.wait_for_job(handle.id)
     if snapshot.fail_reason or snapshot.output is None:
         raise RuntimeError(snapshot.fail_reason or "no picture")
+    if OPTIONS["save_to"] is not None:
+        data = await asyncio.to_thread(download, snapshot.output.image_url)
+        for tile in client.split_image_result(handle.id, data):
+            file = Path(OPTIONS["save_to"], f"{handle.id}_{tile.index}.png")
+            await asyncio.to_thread(file.write_bytes, tile.image_bytes)
     found = UUID.search(snapshot.output.image_url)
     job = client._state.require_context().job_store.get(handle.id)
     line = {"nonce": job.context.nonce, "uuid": found and found.group()}
     with Path(OPTIONS["answers"]).open("a", encoding="utf-8") as answers:
         answers.write(json.dumps(line) + "\n")
+
+
+def download(url: str) -> bytes:
+    """Download a picture without authorization."""
+    with urllib.request.urlopen(url, timeout=START) as answer:
+        return bytes(answer.read())
 
 
 asyncio.run(main())

@@ -1,9 +1,10 @@
 """mjwatch beside two other clients: whose picture each prompt gets, and the CPU of a job.
 
 The npm package `midjourney` and Mutiny (PyPI `mutiny-sdk`) are fetched by npm and pip. All run against our
-simulator on loopback. The package returns addresses of pictures, which a short script stores; Mutiny
-downloads each grid and cuts it for an index; mjwatch keeps a journal, and publishes folders with manifests
-and a gallery. For the costs net of pictures the grids have 16 pixels, and the script stores none.
+simulator on loopback. The package returns addresses; Mutiny does so too, and downloads each grid and cuts it
+for an index; mjwatch keeps a journal, and publishes folders with four pictures, manifests and a gallery. Two
+short scripts store the package's grids, and the four pictures of Mutiny. For the costs net of pictures the
+grids have 16 pixels, and nothing is stored.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ VERSION = "4.3.18"
 MUTINY_VERSION = "1.1.0"
 """The version of April 2026."""
 
-OURS = "mjwatch"
+OURS, NPM, MUTINY = "mjwatch", f"midjourney {VERSION}", f"Mutiny {MUTINY_VERSION}"
 
 IN_FLIGHT = 12
 
@@ -65,7 +66,7 @@ class Load:
     grid: int = 256
     cut: int = 0
     saves: bool = True
-    """Whether the npm package stores the pictures; mjwatch always does."""
+    """Whether the others' scripts store pictures; mjwatch always does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,43 +90,43 @@ def figures(quick: bool) -> list[Figure]:
     """Measure all clients, one after the other, under each load."""
     many, equal = (24, 8) if quick else (200, 60)
     distinct = [f"a lighthouse, take {number}" for number in range(many)]
-    loads = {f"{many} distinct prompts": Load(distinct, 0.08)}
-    loads[f"{equal} equal prompts"] = Load(["a red fox in the snow"] * equal, 0.5)
+    loads = {f"{equal} equal prompts": Load(["a red fox in the snow"] * equal, 0.5)}
     for cut in CUTS[: 1 if quick else None]:
         name = f"24 prompts, the gateway is gone for {cut} s"
         loads[name] = Load(distinct[:24], CUT_JOB_SECONDS, cut=cut)
     with tempfile.TemporaryDirectory() as folder:
-        npm, mutiny = f"midjourney {VERSION}", f"Mutiny {MUTINY_VERSION}"
         clients: dict[str, Client] = {
             OURS: run_mjwatch,
-            npm: partial(run_npm, fetched_package(Path(folder) / "npm")),
-            mutiny: partial(run_mutiny, fetched_mutiny(Path(folder) / "pip")),
+            NPM: partial(run_npm, fetched_package(Path(folder) / "npm")),
+            MUTINY: partial(run_mutiny, fetched_mutiny(Path(folder) / "pip")),
         }
-        two = {name: clients[name] for name in (OURS, npm)}
-        net, whole = Load(distinct, 0.08, grid=16, saves=False), Load(distinct, 0.08)
-        costs = {name: _cost(client, net, run(client, net)) for name, client in two.items()}
-        found = list(_costs("net of pictures", costs, {npm: 3.0}))
+        whole = Load(distinct, 0.08)
+        outcomes = {name: run(client, whole) for name, client in clients.items()}
+        found = [*_costs(clients, whole, outcomes), *_matches(f"{many} distinct prompts", outcomes)]
         for name, load in loads.items():
-            outcomes = {client: run(runner, load) for client, runner in clients.items()}
-            if load == whole:
-                costs = {client: _cost(clients[client], load, seen) for client, seen in outcomes.items()}
-                found += _costs("with pictures of 256x256", costs, {mutiny: 1.0})
-            found += _matches(name, outcomes)
+            found += _matches(name, {client: run(runner, load) for client, runner in clients.items()})
         return found
 
 
-def _cost(client: Client, load: Load, whole: Outcome) -> float:
+def _costs(clients: Mapping[str, Client], whole: Load, outcomes: Mapping[str, Outcome]) -> Iterator[Figure]:
+    """Compare the CPU of a job; ``outcomes`` are those of the whole load."""
+    unsaved = replace(whole, saves=False)
+    net = {name: _cost(clients[name], replace(unsaved, grid=16)) for name in (OURS, NPM)}
+    full = {name: _cost(clients[name], whole, outcome) for name, outcome in outcomes.items()}
+    addresses = _cost(clients[MUTINY], unsaved)
+    for what, ours, other, theirs, at_most in (
+        ("net of pictures", net[OURS], NPM, net[NPM], 3.0),
+        ("with pictures of 256x256", full[OURS], NPM, full[NPM], None),
+        ("with pictures of 256x256", full[OURS], MUTINY, full[MUTINY], None),
+        ("with pictures of 256x256", full[OURS], f"{MUTINY} that stores none", addresses, 1.0),
+    ):
+        yield Figure(f"CPU a job {what}, beside {other}", ours, "ms", theirs, at_most=at_most)
+
+
+def _cost(client: Client, load: Load, measured: Outcome | None = None) -> float:
     """Return the milliseconds of CPU of each job after the first one, which has that of start and end."""
     single = run(client, replace(load, prompts=load.prompts[:1]))
-    return 1000 * (whole.cpu - single.cpu) / (len(load.prompts) - 1)
-
-
-def _costs(name: str, costs: Mapping[str, float], at_most: Mapping[str, float]) -> Iterator[Figure]:
-    """Compare the CPU of a job with that of each other client."""
-    for other, cost in costs.items():
-        if other != OURS:
-            what = f"CPU a job {name}, beside {other}"
-            yield Figure(what, costs[OURS], "ms", cost, at_most=at_most.get(other))
+    return 1000 * ((measured or run(client, load)).cpu - single.cpu) / (len(load.prompts) - 1)
 
 
 def _matches(name: str, outcomes: Mapping[str, Outcome]) -> Iterator[Figure]:

@@ -25,7 +25,7 @@ WARM_UP = 15.0
 
 def figures(quick: bool) -> list[Figure]:
     """Measure alternating starts, then two daemons that are idle at the same time."""
-    jobs, rounds, files, minutes = (20_000, 2, 2_000, 0.1) if quick else (1_000_000, 9, 100_000, 2.0)
+    jobs, rounds, files, minutes = (20_000, 2, 2_000, 0.1) if quick else (1_000_000, 5, 100_000, 1.0)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         return _starts(root, jobs, rounds) + _idle(root, files, minutes)

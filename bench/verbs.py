@@ -21,7 +21,7 @@ HELLO = Path(__file__).with_name("typer_hello.py")
 
 def figures(quick: bool) -> list[Figure]:
     """Measure all commands in each round, so that disturbances affect all of them."""
-    jobs, rounds = (20_000, 3) if quick else (1_000_000, 25)
+    jobs, rounds = (20_000, 3) if quick else (1_000_000, 15)
     verbs = ("status", "list", f"show {LAST}")
     program = str(Path(sys.executable).with_name("mjwatch"))
     with tempfile.TemporaryDirectory() as folder:

@@ -16,6 +16,7 @@ from mjwatch.journal.reader import TakenFile
 from mjwatch.journal.writer import Journal
 from tests.helpers.command_result import CommandResult
 from tests.helpers.examples import FULL
+from tests.helpers.gallery_page import render_here
 from tests.helpers.leftovers import guard_run
 from tests.helpers.timeouts import cores, slowness, workers
 
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
     from mjwatch.model import Job
 
 
-# No deadline: a busy machine makes computing tests slow. `make test` uses the full profile.
+# No deadline: a busy machine makes computing tests slow. `make test` uses "some", `make test-long` "full".
 settings.register_profile("full", deadline=None, max_examples=FULL)
+settings.register_profile("some", deadline=None, max_examples=FULL * 2 // 5)
 settings.register_profile("few", deadline=None, max_examples=FULL // 5)
 settings.load_profile("few")
 
@@ -38,6 +40,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         guard_run()
         slowness()  # measured before the tests cause any load
+    render_here()
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:

@@ -19,6 +19,8 @@ from urllib.parse import urlsplit
 
 from mjwatch.discord.json_values import is_object, object_of, objects_of
 from mjwatch.discord.protocol import Opcode
+from mjwatch.filesystem.files import read_file
+from mjwatch.filesystem.folder import open_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -74,7 +76,7 @@ class WireLog:
 
     def __init__(self, state: Path, channel_id: str, clock: Callable[[], float]) -> None:
         """``clock`` returns seconds since 1970."""
-        self._path = state / WIRE_FILE
+        self._state = state
         self._channel_id = channel_id
         self._clock = clock
         self._user_id = ""
@@ -167,10 +169,12 @@ class WireLog:
         if self._file is not None and self._size > LARGEST_FILE:
             os.close(self._file)
             self._file = None
-            self._path.replace(self._path.with_name(f"{WIRE_FILE}.1"))
+            with open_folder(self._state) as folder:
+                folder.move(WIRE_FILE, folder, f"{WIRE_FILE}.1")
         if self._file is None:
-            self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-            self._size = os.fstat(self._file).st_size
+            with open_folder(self._state) as folder:
+                self._file = folder.open_for_update(WIRE_FILE)
+            self._size = os.lseek(self._file, 0, os.SEEK_END)
         self._size += os.write(self._file, line)
 
 
@@ -181,7 +185,7 @@ def read_wire(state: Path, since: float) -> Iterator[WireLine]:
     """
     for name in (f"{WIRE_FILE}.1", WIRE_FILE):
         try:
-            text = (state / name).read_text(encoding="utf-8", errors="replace")
+            text = read_file(state, name, 2 * LARGEST_FILE).decode("utf-8", "replace")
         except OSError:
             continue
         for line in text.splitlines():

@@ -233,7 +233,7 @@ def _is_mere_progress(job: Job, moved: Job) -> bool:
 
     A job makes several such steps, and to commit each would wait for the disk as often.
     """
-    if moved.state is not State.RUNNING or moved.state is not job.state or not job.percent:
+    if moved.state is not State.RUNNING or moved.state is not job.state or job.percent is None:
         return False
     return replace(job, percent=moved.percent, next_action_at=moved.next_action_at) == moved
 

@@ -89,15 +89,20 @@ def require_library(module: str, package: str, setting: str) -> None:
 
 # ---- memory
 
-_M_MMAP_THRESHOLD = -3
-_M_ARENA_MAX = -8
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 """mallopt(3)."""
 
 HEAPS = 2
 """More heaps would let more threads of C code allocate at the same moment; Python's threads take turns."""
 
-LARGE_BLOCK = 1024 * 1024
-"""Bytes; a larger block of memory is mapped separately, and so returned to the system when it is freed."""
+LARGE_BLOCK = 1024 * 1024 + 64 * 1024
+"""Bytes; a larger block of memory is mapped separately, and so returned to the system when it is freed.
+
+libwebp takes a table of 1 MiB for each picture, however small: mapped each time, it costs 256 page faults.
+"""
+
+KEPT_FREE = 2 * LARGE_BLOCK
+"""Bytes at the end of each heap that stay when they are free, so that the next table finds them."""
 
 
 def return_memory_early() -> bool:
@@ -117,7 +122,8 @@ def return_memory_early() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError):
         return False  # another C library, such as musl, which does not have this problem
-    return bool(mallopt(_M_MMAP_THRESHOLD, LARGE_BLOCK)) and bool(mallopt(_M_ARENA_MAX, HEAPS))
+    settings = ((_M_MMAP_THRESHOLD, LARGE_BLOCK), (_M_TRIM_THRESHOLD, KEPT_FREE), (_M_ARENA_MAX, HEAPS))
+    return all(mallopt(name, value) for name, value in settings)
 
 
 class _SysWithoutInterning:

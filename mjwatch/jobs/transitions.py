@@ -260,10 +260,10 @@ def _press_again(job: Job, refusal: Refusal, now: float) -> Transition:
 
 def interaction_seen(job: Job, event: ev.InteractionSeen, now: float, timeouts: Timeouts) -> Transition:
     """Adopt the interaction that the gateway reports for the nonce."""
+    if job.state is not State.IN_DOUBT and job.interaction_id == event.interaction_id:
+        return job, ()  # INTERACTION_SUCCESS repeats it, at times after a message that refused the job
     if job.state in {State.SUBMITTING, State.SUBMITTED, State.RUNNING}:
         return replace(job, interaction_id=event.interaction_id), ()
-    if job.state is State.QUEUED and job.interaction_id == event.interaction_id:
-        return job, ()  # it was refused already: INTERACTION_SUCCESS may come after the bot's message
     due = now + timeouts.start_timeout
     job = replace(job, state=State.SUBMITTED, next_action_at=due, in_doubt_since=None)
     text = f"found: the attempt became interaction {event.interaction_id}"
@@ -307,7 +307,7 @@ def start(job: Job, event: ev.Started, now: float, timeouts: Timeouts) -> Transi
 
 def start_disputed(job: Job, event: ev.StartDisputed, now: float, timeouts: Timeouts) -> Transition:
     """Forget a start message that may be another job's: wait for what shows which one is this job's."""
-    if not job.start_by_looks:
+    if not job.start_by_looks and job.start_deleted_at is None:
         return job, ()
     job = replace(
         job,

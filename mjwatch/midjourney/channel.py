@@ -72,7 +72,7 @@ class Channel:
         self.stream.load(position)
         self.tracker.me = self.stream.user_id
         self.tracker.newest = newest
-        self.tracker.begin_gap()
+        self.tracker.begin_gap(replayed=True)
 
     def position(self) -> dict[str, Any]:
         """Return for the journal from where a later start must read so that nothing is lost.
@@ -128,8 +128,10 @@ class Channel:
         self.stream.handled(self.tracker.unmatched.safe_seq(event.seq))
         missed = self.tracker.missed_something(event)
         if missed:
-            self.stream.missed_something(monotonic)
             self.tracker.begin_gap()
+        if missed or self.tracker.has_unheard:
+            self.tracker.has_unheard = False
+            self.stream.missed_something(monotonic)
             self._lacks_messages = True
         return missed
 
@@ -195,6 +197,8 @@ class Channel:
         if not event.messages and event.complete and self.stream.cursor is None:
             self.tracker.hold_unmatched(jobs, by_ids=True)
         found = self.tracker.history(event.messages, jobs, by_text, event.reread)
+        if event.complete and not self.tracker.caught_up:
+            self.tracker.looks.gap_ends(job for job in jobs.values() if job.id not in by_text)
         if event.messages:  # an empty page may be a missing right to read
             doubtful = (job for job in jobs.values() if job.state is State.IN_DOUBT and job.id in by_text)
             self._searched |= {job.id: job.nonce for job in doubtful}
@@ -209,7 +213,8 @@ class Channel:
         self.stream.history_read(monotonic, upto=event.newest, complete=event.complete)
         if event.complete:
             self._lookups_done.update(self._lookups)
-        self.tracker.caught_up = self.tracker.caught_up or event.complete
+        if event.complete:
+            self.tracker.end_gap()
 
     def history_failed(self, monotonic: float) -> float:
         """Return the seconds until the next try to read the history."""
@@ -285,7 +290,8 @@ class Channel:
             return None
         is_held = self.tracker.unmatched.has_result_for(job) or self.tracker.held.may_be_of(job)
         has_gap = self._lacks_messages or self._has_lost_session(job)
-        return ev.TimedOut(result_held=is_held, result_missed=has_gap and self._shows_nothing)
+        is_missed = (has_gap and self._shows_nothing) or self.tracker.foreign_jobs.may_continue(job)
+        return ev.TimedOut(result_held=is_held, result_missed=is_missed)
 
 
 def _may_run(job: Job, ended: Job, event: ev.JobEvent) -> bool:

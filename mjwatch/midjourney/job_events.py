@@ -37,7 +37,7 @@ def job_events(message: ParsedMessage, job: Job, found: Match) -> Iterable[ev.Jo
             cancel = cancel_button_of(message)
             yield ev.Started(message.message_id, message.interaction_id, message.job_uuid, cancel, by_looks)
         case MessageKind.PROGRESS:
-            if job.message_id is None and message.message_id:
+            if message.message_id and message.message_id != job.message_id:
                 yield ev.Started(
                     message.message_id, message.interaction_id, message.job_uuid, by_looks=by_looks
                 )

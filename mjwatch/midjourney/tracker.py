@@ -17,7 +17,7 @@ from mjwatch.midjourney.matching.by_looks import (
     without_starts,
     wrong_starts,
 )
-from mjwatch.midjourney.matching.evidence import FINALS, expected_of
+from mjwatch.midjourney.matching.evidence import FINALS, expected_of, not_newer
 from mjwatch.midjourney.matching.foreign_jobs import (
     ENDED_JOB,
     WAITING,
@@ -32,6 +32,7 @@ from mjwatch.midjourney.matching.matcher import Match, fits, match, match_histor
 from mjwatch.midjourney.matching.news import ShownMessages
 from mjwatch.midjourney.parsing.messages import BOTS, read_message
 from mjwatch.midjourney.parsing.parsed_message import MessageKind, ParsedMessage
+from mjwatch.midjourney.passive_updates import PASSIVE_EVENTS, last_message
 from mjwatch.midjourney.press_answers import PressAnswers
 
 if TYPE_CHECKING:
@@ -40,14 +41,6 @@ if TYPE_CHECKING:
     from mjwatch.model import Job
 
 MESSAGE_EVENTS = frozenset({"MESSAGE_CREATE", "MESSAGE_UPDATE", "MESSAGE_DELETE", "MESSAGE_DELETE_BULK"})
-PASSIVE_EVENTS = {
-    "PASSIVE_UPDATE_V1": "channels",
-    "PASSIVE_UPDATE_V2": "updated_channels",
-    "CHANNEL_UNREAD_UPDATE": "channel_unread_updates",
-}
-"""The events that a session without a subscription to the guild gets instead of messages, and the key of the
-channels in them (discord-userdoccers, gateway events)."""
-
 _KEPT_KINDS = FINALS | {MessageKind.STARTED, MessageKind.PROGRESS}
 
 
@@ -74,7 +67,7 @@ class MessageTracker:
         address = f"https://discord.com/channels/{guild_id or '@me'}/{channel_id}"
         self.held = HeldResults(owner_of, self.foreign_jobs, address)
         self._results = KnownResults(owner_of, self.foreign_jobs)
-        self._looks = StartsByLooks(self.foreign_jobs, self._results)
+        self.looks = StartsByLooks(self.foreign_jobs, self._results)
         self._press_answers = PressAnswers()
         self.me: str | None = None
         self.newest: str | None = None
@@ -85,6 +78,9 @@ class MessageTracker:
         self.on_notice: Callable[[str, str], None] = lambda job_id, text: None
         """Called with the job's id and the text of a message that changes nothing for the job."""
         self._gap_after: str | None = None
+        self.has_unheard = False
+        """Whether a message has changed whose creation was not heard: then the history is read."""
+        self._hears_all = True
         self.caught_up = True
         """False while a gap's history is unread: then only ids decide, and ambiguous messages are kept."""
 
@@ -102,7 +98,11 @@ class MessageTracker:
             return []
         pairs: JobEvents = []
         for message in self._parse_dispatch(event, jobs):
-            if event.name == "MESSAGE_CREATE":
+            if self._is_unheard(message) and not self._is_named(message, jobs):
+                self.begin_gap()
+                self.has_unheard = True
+                self.looks.note_moved(message, jobs, self.me)
+            if event.name in {"MESSAGE_CREATE", "MESSAGE_UPDATE"}:
                 self.note_newest(message.message_id)
             pairs += self._assign(message, event.seq, jobs)
         return pairs
@@ -140,13 +140,19 @@ class MessageTracker:
         if self.newest is None or int(message_id) > int(self.newest):
             self.newest = message_id
 
+    def _is_unheard(self, message: ParsedMessage) -> bool:
+        """Return whether a message has changed whose creation was not heard, though no gap can hide it."""
+        if message.event != "MESSAGE_UPDATE" or not self._hears_all or self.newest is None:
+            return False
+        return message.message_id is not None and not not_newer(message.message_id, self.newest)
+
+    def _is_named(self, message: ParsedMessage, jobs: Mapping[str, Job]) -> bool:
+        found = match(message, jobs.values(), self.foreign_jobs, self.me, ids_only=True)
+        return isinstance(found, Match)
+
     def missed_something(self, event: ev.GatewayDispatch) -> bool:
         """Return whether a passive update shows a newer message in the channel than any that arrived."""
-        channels = event.data.get(PASSIVE_EVENTS.get(event.name, ""), ())
-        for channel in channels if isinstance(channels, list | tuple) else ():
-            if isinstance(channel, dict) and id_of(channel.get("id")) == self._channel_id:
-                return int(snowflake_of(channel.get("last_message_id")) or 0) > int(self.newest or 0)
-        return False
+        return int(last_message(event, self._channel_id) or 0) > int(self.newest or 0)
 
     def _reread(self, messages: Mapping[str, Mapping[str, Any] | None], jobs: Mapping[str, Job]) -> JobEvents:
         """Return what happened to start messages, which were read again after a gap.
@@ -181,7 +187,7 @@ class MessageTracker:
         heard = [message for message in heard if message.kind in FINALS or message.nonce is None]
         shown = [message for message in (*unowned, *heard) if message.kind in _KEPT_KINDS]
         disputed = dict.fromkeys(
-            job_id for message in shown for job_id in self._looks.disputed_by(message, jobs, self.me)
+            job_id for message in shown for job_id in self.looks.disputed_by(message, jobs, self.me)
         )
         jobs = without_starts(jobs, disputed)
         found = match_history(
@@ -280,10 +286,17 @@ class MessageTracker:
         self.begin_gap()
         self.unmatched.new_session()
 
-    def begin_gap(self) -> None:
-        """Note that messages newer than the newest known one may be missing."""
+    def begin_gap(self, *, replayed: bool = False) -> None:
+        """Note that messages newer than the newest known one may be missing.
+
+        ``replayed``: none are, if the session is resumed.
+        """
         self._gap_after = self.known_until()
-        self.caught_up = False
+        self.caught_up, self._hears_all = False, replayed
+
+    def end_gap(self) -> None:
+        """Note that the history of the gap has been read."""
+        self.caught_up = self._hears_all = True
 
     def known_until(self) -> str | None:
         """Return the message up to which all are known: newer ones may be known too while a gap is unread."""
@@ -311,7 +324,7 @@ class MessageTracker:
         message = self._results.completed(message, jobs)
         pairs = self._press_answers.read(message, jobs)
         if pairs is None and message.kind in FINALS:
-            disputed = self._looks.disputed_by(message, jobs, self.me)
+            disputed = self.looks.disputed_by(message, jobs, self.me)
             if disputed:
                 self.unmatched.add(message, seq)
                 return _disputes(disputed)
@@ -346,7 +359,7 @@ class MessageTracker:
         self.unowned_finals += message.kind in FINALS
         # An interaction names no owner where that of our attempt was not heard; somebody else's nonce does.
         has_owner = message.kind is not MessageKind.STARTED or message.nonce is not None
-        disputed = [] if has_owner else self._looks.disputed_by(message, jobs, self.me)
+        disputed = [] if has_owner else self.looks.disputed_by(message, jobs, self.me)
         # The start of a job of ours has a name, unless that was lost on the way.
         may_be_ours = disputed or any(fits(message, job) for job in jobs.values())
         if may_be_ours and message.kind is MessageKind.PROGRESS:
@@ -359,16 +372,23 @@ class MessageTracker:
         job = jobs[found.job_id]
         if not found.by_looks:
             return self.caught_up or not rests_on_looks(found, message, job)
+        if self.looks.may_have_missed_start(message, job):
+            return False
         return not has_rival(message, job, (kept.message for kept in (*self.unmatched, *self.held)))
 
     def _events(self, found: Match, message: ParsedMessage, jobs: Mapping[str, Job]) -> JobEvents:
         job = jobs[found.job_id]
         if message.kind in FINALS and message.reply_to is not None and message.reply_to == job.message_id:
             self.references_seen = True
+        moved_to = self.looks.moved_to(job, jobs.values()) if message.kind is MessageKind.DELETED else None
+        if moved_to is not None:
+            return [(job.id, ev.Started(moved_to, by_looks=True))]
         events = list(job_events(message, job, found))
         if job.start_by_looks and any(isinstance(event, ev.Started) for event in events):
-            self._looks.disprove(job, message, found)
+            self.looks.disprove(job, message, found)
         is_running = any(isinstance(event, ev.Started | ev.Progressed) for event in events)
+        if is_running and not found.by_looks:
+            self.foreign_jobs.forget_uncertain(message.message_id)
         if is_running and message.event == "REST" and not self.shown.has_news(message, job):
             return []  # read again, unchanged: no sign of life
         if is_running:

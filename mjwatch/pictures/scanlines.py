@@ -117,7 +117,7 @@ class Scanlines:
     @property
     def _has_known_filters(self) -> bool:
         """Whether each row's filter is one of the five."""
-        return all(self.stored[self._place(y)] <= _PAETH for y in range(self.height))
+        return all(self._filter(y) <= _PAETH for y in range(self.height))
 
     def fits(self, whole: Image.Image) -> bool:
         """Return whether Pillow has found the same kind of pixels in the file, and as many."""
@@ -140,6 +140,9 @@ class Scanlines:
         """Return where a row begins."""
         return len(_STREAM_HEAD) + 5 * (y // (_MOST_STORED // self._stride) + 1) + y * self._stride
 
+    def _filter(self, y: int) -> int:
+        return self.stored[self._place(y)]
+
     def has_good_filters(self, whole: Image.Image) -> bool:
         """Return whether the filters are about as good as those that Pillow chooses, judged by some rows."""
         ours = pillows = 0
@@ -149,6 +152,15 @@ class Scanlines:
             band = whole.crop((0, top, self.width, bottom))
             pillows += len(_saved(band, compress_level=1, compress_type=zlib.Z_RLE))
         return ours <= MOST_GROWTH * pillows
+
+    def has_pillows_filters(self, whole: Image.Image) -> bool:
+        """Return whether the filters are those that Pillow chooses, judged by some rows."""
+        for top, bottom in _bands(0, self.height, _BAND_ROWS, _BAND_SHARE):
+            band = Scanlines.filtered(whole.crop((0, top, self.width, bottom)))
+            rows = range(1, bottom - top)  # Pillow sees nothing above the first one
+            if band is None or any(band._filter(y) != self._filter(top + y) for y in rows):
+                return False
+        return True
 
     def has_repeats(self, box: Box, whole: Image.Image, share: float) -> bool:
         """Return whether a search makes this share of the piece's rows smaller."""

@@ -3,8 +3,9 @@
 Pillow's default PNG level spends 2 s of CPU on a 2048x2048 grid. On photo-like pictures the size comes from
 PNG's row filters, not from searching for repeats: runs alone give the same size in a small part of the time,
 and if the source is a PNG, its filters can be used again. On flat graphics runs would be many times larger,
-so Pillow's default stays there. Whatever hides from the samples shows in the end: four pieces that are larger
-than the file they come from are searched for repeats. Lossless WebP at its quickest setting is smaller still.
+so there repeats are searched for. Whatever hides from the samples shows in the end: four pieces that are
+larger than the file they come from are searched for repeats. Lossless WebP at its quickest setting is smaller
+still.
 
 A thumbnail shows one picture, or four, in the gallery: a lossy WebP of about 15 kB.
 """
@@ -53,7 +54,7 @@ _PHOTO_RATIO = 0.25
 """A PNG above this share of its raw size is a photo: nothing repeats in it."""
 
 _REPETITIVE_RATIO = 0.1
-"""A PNG below this share of its raw size is so repetitive that Pillow's default is fast too."""
+"""A PNG below this share of its raw size is so repetitive that all of it is searched for repeats."""
 
 _SAMPLED, _SAMPLED_ALONE = 1 / 48, 1 / 4
 """Share of a piece that is searched for repeats: the file's size shows others, or there is none to trust."""
@@ -163,7 +164,7 @@ class Grid:
         with ThreadPoolExecutor(max(1, threads), thread_name_prefix="split") as pool:
             with _translate_errors():
                 made = list(pool.map(self._piece, boxes))
-                if self._lines is not None and _has_grown(made, self._lines.packed):
+                if self._lines is not None and _has_grown(made, self._lines, self.image):
                     made = list(pool.map(partial(self._searched, self._lines), boxes, made))
             return list(pool.map(finish, range(1, len(boxes) + 1), made))
 
@@ -171,6 +172,8 @@ class Grid:
         lines = self._lines
         if lines is None:
             return self._by_default(box)
+        if _is_repetitive(lines, self.image):
+            return lines.cut(box, self.image, self._kept, deflate.search)
         made = lines.cut(box, self.image, self._kept)
         raw = (box[2] - box[0]) * (box[3] - box[1]) * len(self.image.getbands())
         share = 1 if raw <= _SMALL else _SAMPLED if lines.is_searched else _SAMPLED_ALONE
@@ -231,11 +234,12 @@ def _upright(image: Image.Image, data: bytes) -> Image.Image:
 def _chosen(lines: Scanlines | None, image: Image.Image, *, is_turned: bool) -> Scanlines | None:
     """Return the rows to cut pieces from: those of the file, or of Pillow if its filters are better.
 
-    None if Pillow's default is quick enough, or if such pixels can't be cut.
+    None if Pillow's default is quick enough and its filters are better, or if such pixels can't be cut.
     """
-    raw = image.width * image.height * len(image.getbands())
-    if image.mode not in MODES or (lines is not None and lines.packed <= raw * _REPETITIVE_RATIO):
+    if image.mode not in MODES:
         return None
+    if lines is not None and _is_repetitive(lines, image):
+        return lines if not is_turned and lines.has_pillows_filters(image) else None
     if lines is not None and not is_turned and lines.has_good_filters(image):
         return lines
     filtered = Scanlines.filtered(image)
@@ -244,9 +248,14 @@ def _chosen(lines: Scanlines | None, image: Image.Image, *, is_turned: bool) -> 
     return replace(filtered, packed=lines.packed, is_searched=lines.is_searched)
 
 
-def _has_grown(pieces: Sequence[bytes], in_file: int) -> bool:
-    """Return whether the pieces are larger than the rows in their file, if they come from one."""
-    return 0 < in_file * _MOST_GROWTH < sum(map(len, pieces))
+def _is_repetitive(lines: Scanlines, image: Image.Image) -> bool:
+    """Return whether these rows come from a file that is small because of its repeats."""
+    return 0 < lines.packed <= image.width * image.height * len(image.getbands()) * _REPETITIVE_RATIO
+
+
+def _has_grown(pieces: Sequence[bytes], lines: Scanlines, image: Image.Image) -> bool:
+    """Return whether the pieces are larger than the rows in their file, if they were only sampled."""
+    return 0 < lines.packed * _MOST_GROWTH < sum(map(len, pieces)) and not _is_repetitive(lines, image)
 
 
 @contextmanager

@@ -48,6 +48,9 @@ class History:
         self.prompts = self.rng.choice([PROMPTS, FEW, FEW[:1]])
         self.hidden = False
         self.steps = self._weighted()
+        # Added later, and drawn apart, so that the seeds of all other histories keep their meaning.
+        if Random(f"late {seed}").random() < 0.2:
+            self.steps += [self._miss_a_start] * 3
 
     def _weighted(self) -> list[Callable[[], None]]:
         """Return the steps, each as often as it weighs in this history."""
@@ -224,6 +227,21 @@ class History:
         if self.client.channel.waits_for_person(present):
             self._retry(present)
             self._drop(job.prompt.text)
+
+    def _miss_a_start(self) -> None:
+        """The history is read while the connection is cut: it shows a start that is heard only later."""
+        doubtful = [job for job in self.client.jobs() if job.state is State.IN_DOUBT]
+        if not doubtful or not self.client.connected:
+            return
+        self.client.disconnect()
+        self.tell("cut")
+        prompt = self.rng.choice(doubtful).prompt.text
+        made = self.world.execute(prompt, self.world.new_id(), own=False)
+        self.tell(f"by hand: {made}")
+        self._advance(made)
+        self._answer_history()
+        self.client.resume() if self.client.can_resume() else self.client.identify()
+        self.tell("connected")
 
     # ---- the bot, the gateway, the history
 

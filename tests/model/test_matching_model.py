@@ -10,10 +10,10 @@ from collections import Counter
 import pytest
 
 from tests.helpers.examples import examples
-from tests.model.reverts import without
+from tests.model.reverts import FOUND_BY, REVERTS, without
 from tests.model.run import failures
 
-PARTS = 4
+PARTS = 2
 """Tests that share the histories, so that workers can run them at the same time."""
 
 EXPECTED = (
@@ -40,3 +40,15 @@ def test_a_history_that_breaks_a_promise_is_found_and_told() -> None:
         failed = failures(range(201, 320), Counter())
     assert failed
     assert "got the picture of" in failed[0][1]
+
+
+def test_each_fix_that_can_be_taken_back_has_a_history_that_needs_it() -> None:
+    assert FOUND_BY.keys() == REVERTS.keys()
+
+
+@pytest.mark.parametrize("name", FOUND_BY)
+def test_a_fix_that_is_taken_back_is_missed(name: str) -> None:
+    seed = FOUND_BY[name]
+    assert not failures([seed], Counter())
+    with without(name):
+        assert failures([seed], Counter())

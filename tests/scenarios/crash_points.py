@@ -110,7 +110,7 @@ def at_commit(*states: State, condition: Callable[[Job], bool] = lambda job: Tru
 
 
 def has_progress(job: Job) -> bool:
-    return bool(job.percent)
+    return job.percent is not None
 
 
 def is_published(job: Job) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.inbox.filenames import OWNER_FILE
-from tests.helpers.daemons import Daemon, ForkedDaemon
+from tests.helpers.daemons import Daemon, ForkedDaemon, run_forked
 from tests.helpers.timeouts import deadline
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ SHORT_LIMITS_MODULE = "tests.scenarios.short_limits"
 HANG = deadline(60.0)
 """Seconds after which a test stops waiting: what has not happened by then will not happen."""
 
+LISTENING = re.compile(r"listening on (127\.0\.0\.1:\d+)\n")
 MJWATCH = [sys.executable, "-W", "error", "-m", "mjwatch"]
 """Not in Python's development mode, which takes a quarter more CPU. The fault matrix and the simulator's
 tests use that mode."""
@@ -67,10 +69,8 @@ class Stage:
 
     def run(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run a CLI command, and return its result."""
-        command = [*MJWATCH, "--config", str(self.config), *arguments]
-        return subprocess.run(
-            command, capture_output=True, text=True, timeout=HANG, input=stdin, check=False, env=environment()
-        )
+        command = ("--config", str(self.config), *arguments)
+        return run_forked("mjwatch", *command, env=environment(), timeout=HANG, stdin=stdin)
 
     def start(self, *arguments: str) -> Daemon:
         """Start the daemon in the background. It is stopped when the stage is closed."""
@@ -195,18 +195,22 @@ def environment() -> dict[str, str]:
 @contextmanager
 def open_stage(folder: Path, *options: str) -> Iterator[Stage]:
     """Start a simulator with a workspace. At the end of the block all its processes are stopped."""
-    command = [*MJWATCH, "simulate", "--workspace", str(folder), "--grid", "128", *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment()) as simulator:
-        stage: Stage | None = None
-        try:
-            line = simulator.stdout.readline() if simulator.stdout else ""
-            assert line.startswith("listening on 127.0.0.1:"), line
-            stage = Stage(folder, line.split()[-1])
-            yield stage
-        finally:
-            for daemon in () if stage is None else stage.daemons:
-                if daemon.poll() is None:
-                    daemon.kill()
-                    daemon.wait(timeout=HANG)
-            simulator.send_signal(signal.SIGTERM)
-            assert simulator.wait(timeout=HANG) == 0
+    log = folder.with_name(f"{folder.name}-simulator.log")
+    command = ("simulate", "--workspace", str(folder), "--grid", "128", *options)
+    simulator = ForkedDaemon("mjwatch", *command, log=log, env=environment())
+    stage: Stage | None = None
+    try:
+        line = wait_until(
+            lambda: LISTENING.match(log.read_text()) or simulator.poll() is not None, "a simulator"
+        )
+        assert simulator.poll() is None, log.read_text()
+        stage = Stage(folder, line[1])
+        yield stage
+    finally:
+        for daemon in () if stage is None else stage.daemons:
+            if daemon.poll() is None:
+                daemon.kill()
+                daemon.wait(timeout=HANG)
+        simulator.send_signal(signal.SIGTERM)
+        code = simulator.wait(timeout=HANG)
+        assert code == 0, log.read_text()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import socket
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -182,8 +184,16 @@ def answering(status: int, kind: str, body: bytes) -> Iterator[str]:
 
 @contextmanager
 def nothing() -> Iterator[str]:
-    """Yield an address where nothing listens."""
-    yield "127.0.0.1:9"
+    """Yield an address where nothing listens, and which no other test run has: an account has one sender."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{taken.getsockname()[1]}"
+
+
+@pytest.fixture
+def unused_address() -> Iterator[str]:
+    with nothing() as address:
+        yield address
 
 
 def set_address(stage: Stage, address: str) -> None:
@@ -218,13 +228,13 @@ def test_with_discord_unreachable_check_fails_and_imagine_waits_and_reports_it(
 
 
 def test_an_unresolvable_host_name_is_reported(stage: Stage) -> None:
-    hosts = ["api.mjwatch.invalid", "gateway.mjwatch.invalid"]
+    hosts = [f"{name}-{os.getpid()}.mjwatch.invalid" for name in ("api", "gateway")]
     stage.set_config(
         "discord", api_url=f"https://{hosts[0]}/v9", gateway_url=f"wss://{hosts[1]}", allow_hosts=hosts
     )
     check = stage.run("check")
     assert check.returncode == 1
-    assert "no connection to api.mjwatch.invalid" in check.stdout
+    assert f"no connection to {hosts[0]}" in check.stdout
     verb = start_command(stage, "imagine", "a cat")
     assert "can't be resolved" in wait_for_line(verb, "waiting: ")
     verb.send_signal(signal.SIGINT)
@@ -232,9 +242,11 @@ def test_an_unresolvable_host_name_is_reported(stage: Stage) -> None:
     assert verb.returncode == 130
 
 
-def test_an_api_call_gives_up_and_withdraws_the_prompt(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_api_call_gives_up_and_withdraws_the_prompt(
+    stage: Stage, unused_address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(in_process, "CONNECT_PATIENCE", 0.0)
-    set_address(stage, "127.0.0.1:9")
+    set_address(stage, unused_address)
     reported: list[str] = []
     with pytest.raises(UnreachableError, match="the prompt was not sent: no connection"):
         MidjourneyAPI(stage.config).imagine("a cat", on_trouble=reported.append)
@@ -242,8 +254,10 @@ def test_an_api_call_gives_up_and_withdraws_the_prompt(stage: Stage, monkeypatch
     assert [manifest["state"] for manifest in stage.manifests()] == ["cancelled"]
 
 
-def test_the_service_keeps_trying_and_status_and_submit_report_it(stage: Stage, shared_stage: Stage) -> None:
-    set_address(stage, "127.0.0.1:9")
+def test_the_service_keeps_trying_and_status_and_submit_report_it(
+    stage: Stage, shared_stage: Stage, unused_address: str
+) -> None:
+    set_address(stage, unused_address)
     daemon = stage.start()
     wait_until(lambda: "no connection" in stage.log, "a try")
     assert daemon.poll() is None
@@ -255,7 +269,7 @@ def test_the_service_keeps_trying_and_status_and_submit_report_it(stage: Stage, 
     verb.send_signal(signal.SIGINT)
     verb.communicate(timeout=HANG)
     assert stage.stop(daemon) == 0
-    stage.config.write_text(stage.config.read_text().replace("127.0.0.1:9", shared_stage.address))
+    stage.config.write_text(stage.config.read_text().replace(unused_address, shared_stage.address))
     stage.drain()
     assert [manifest["state"] for manifest in stage.manifests()] == ["done"]
     assert json.loads(stage.run("status", "--json").stdout)["trouble"] is None

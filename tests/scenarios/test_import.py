@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 import uuid
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from PIL import Image
 from mjwatch.simulator.cdn.render import job_colours
 from mjwatch.simulator.world import STRANGER_ID, USER_ID
 from tests.scenarios.picture_checks import first_pixels
-from tests.scenarios.stage import HANG, MJWATCH, Stage, environment, open_stage, wait_until
+from tests.scenarios.stage import HANG, Stage, open_stage, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,7 +69,7 @@ def check_nothing_was_sent(stage: Stage) -> None:
     assert witness["cdn_with_authorization"] == witness["token_leaks"] == 0
 
 
-def killed_in_the_middle(stage: Stage, process: Daemon | subprocess.Popen[bytes], folders: int) -> None:
+def killed_in_the_middle(stage: Stage, process: Daemon, folders: int) -> None:
     """Kill the process once there are so many folders."""
     wait_until(
         lambda: len(list(stage.outbox.glob("**/manifest.json"))) >= folders or process.poll() is not None,
@@ -85,8 +84,7 @@ def imports_here(stage: Stage, made: list[dict[str, Any]], own: int, kills: int)
     dry = stage.run("import", "--dry-run", "--json")
     assert json.loads(dry.stdout)["found"]["new"] == own, dry.stderr
     for kill in range(kills):
-        with _started(stage, "import") as one:
-            killed_in_the_middle(stage, one, own * (kill + 1) // (kills + 2))
+        killed_in_the_middle(stage, stage.fork("mjwatch", "import"), own * (kill + 1) // (kills + 2))
     finished = stage.run("import", "--json")
     assert finished.returncode == 0, finished.stderr
     assert json.loads(finished.stdout)["read"] == sum(not past["deleted"] for past in made)
@@ -96,19 +94,14 @@ def daemon_imports(stage: Stage, made: list[dict[str, Any]], own: int, kills: in
     """A daemon imports, and is killed; it goes on by itself. Many addresses have expired."""
     stage.arm_fault(fault="cdn_404", count=own // 2)
     daemon = stage.start_ready()
-    with _started(stage, "import") as one:
-        killed_in_the_middle(stage, daemon, own // (kills + 2))
-        assert one.wait(timeout=HANG) == 3  # the daemon has stopped
+    one = stage.fork("mjwatch", "import")
+    killed_in_the_middle(stage, daemon, own // (kills + 2))
+    assert one.wait(timeout=HANG) == 3  # the daemon has stopped
     for kill in range(1, kills):
         killed_in_the_middle(stage, stage.start_ready(), own * (kill + 1) // (kills + 2))
     last = stage.start_ready()
     wait_until(lambda: len(stage.manifests()) >= own, "the rest", HANG * 2)
     assert stage.stop(last) == 0
-
-
-def _started(stage: Stage, *arguments: str) -> subprocess.Popen[bytes]:
-    command, nowhere = [*MJWATCH, "--config", str(stage.config), *arguments], subprocess.DEVNULL
-    return subprocess.Popen(command, stdout=nowhere, stderr=nowhere, env=environment())
 
 
 _SHORT = (("2023", daemon_imports, 1), ("2024", imports_here, 0), ("2026", imports_here, 3))

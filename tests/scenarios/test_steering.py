@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import signal
 import sqlite3
-import subprocess
 from contextlib import closing, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -21,10 +20,11 @@ from mjwatch.cli.app import app
 from mjwatch.errors import NoJournalError
 from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
 from mjwatch.model import Job, State
-from tests.scenarios.stage import HANG, MJWATCH, Stage, environment, open_stage, wait_until
+from tests.helpers.daemons import ForkedDaemon
+from tests.scenarios.stage import HANG, Stage, environment, open_stage, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.helpers.daemons import Daemon
 
@@ -54,14 +54,13 @@ def run_verb(stage: Stage, *arguments: str) -> tuple[int, Any]:
     return result.exit_code, json.loads(result.stdout)
 
 
-def start_command(stage: Stage, *arguments: str) -> subprocess.Popen[str]:
-    """Start a command in a process of its own."""
-    command = [*MJWATCH, "--config", str(stage.config), *arguments]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
-    )
+def start_command(stage: Stage, *arguments: str) -> Callable[[], tuple[int, str]]:
+    """Start a command in a process of its own; return a function that waits for its exit code and output."""
+    out = stage.folder / f"{len(stage.daemons)}-{arguments[0]}.out"
+    process = ForkedDaemon("mjwatch", "--config", str(stage.config), *arguments, log=out, env=environment())
     stage.daemons.append(process)  # so that the fixture ends it if the test fails
-    return process
+
+    return lambda: (process.wait(HANG), out.read_text())
 
 
 def jobs(stage: Stage, prompt: str) -> list[Job]:
@@ -175,13 +174,13 @@ def test_commands_carry_out_requests_that_a_killed_service_left_unanswered(stage
         ("cancel", equal.id),
         ("pause", "no"),
     ]
-    processes = []
+    ends = []
     for arguments in requests:
-        processes.append(start_command(stage, *arguments))
-        wait_until(partial(has_open_requests, stage, len(processes)), f"the request {arguments}")
+        ends.append(start_command(stage, *arguments))
+        wait_until(partial(has_open_requests, stage, len(ends)), f"the request {arguments}")
     assert stage.stop(daemon, signal.SIGKILL) == -signal.SIGKILL
-    outputs = [process.communicate(timeout=HANG)[0] for process in processes]
-    assert [process.returncode for process in processes] == [0] * len(requests), outputs
+    outputs = [end() for end in ends]
+    assert [code for code, _ in outputs] == [0] * len(requests), outputs
     expected = (
         "resumed",
         "queued again",
@@ -189,9 +188,8 @@ def test_commands_carry_out_requests_that_a_killed_service_left_unanswered(stage
         "cancelled before",
         "paused by hand: no",
     )
-    assert [text in output for text, output in zip(expected, outputs, strict=True)] == [True] * len(
-        requests
-    ), outputs
+    for text, (_, output) in zip(expected, outputs, strict=True):
+        assert text in output
     assert run_verb(stage, "prune")[1]["jobs"] == 0
     assert stage.start("--drain", "--resume").wait(timeout=HANG) == 0, stage.log
     wait_for(stage, "a doubtful cat", State.DONE)
@@ -203,9 +201,9 @@ def test_a_job_in_doubt_is_sent_only_once_more_for_concurrent_retries(stage: Sta
     job = in_doubt(stage, "a twice wanted cat")
     answer = run_verb(stage, "show", job.id)[1]
     assert f" retry {job.id}`" in answer["mend"]
-    processes = [start_command(stage, "retry", job.id) for _ in range(2)]
-    outputs = [process.communicate(timeout=HANG) for process in processes]
-    assert sum("queued again" in out for out, _ in outputs) == 1, outputs
+    ends = [start_command(stage, "retry", job.id) for _ in range(2)]
+    outputs = [end()[1] for end in ends]
+    assert sum("queued again" in output for output in outputs) == 1, outputs
     wait_for(stage, "a twice wanted cat", State.DONE)
     assert stage.stop(daemon) == 0
     assert executed(stage, "a twice wanted cat") == 1

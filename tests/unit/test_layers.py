@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -76,7 +77,6 @@ def _name(path: Path) -> str:
 
 
 MODULES = {_name(path): path for path in sorted(ROOT.rglob("*.py"))}
-TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in MODULES.items()}
 INITS = [path for path in MODULES.values() if path.name == "__init__.py" and path.parent != ROOT]
 
 
@@ -94,13 +94,24 @@ def _short(module: str) -> str:
     return module.removeprefix("mjwatch.")
 
 
-IMPORTS = [
-    Import(name, target)
-    for name, tree in TREES.items()
-    for node in ast.walk(tree)
-    for target in _targets(node)
-]
-OURS = [found for found in IMPORTS if found.by != "mjwatch" and not found.by.startswith("simulator")]
+# Not when this module is imported, which every worker of a run does.
+@cache
+def _trees() -> dict[str, ast.Module]:
+    return {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in MODULES.items()}
+
+
+@cache
+def _imports() -> list[Import]:
+    return [
+        Import(name, target)
+        for name, tree in _trees().items()
+        for node in ast.walk(tree)
+        for target in _targets(node)
+    ]
+
+
+def _ours() -> list[Import]:
+    return [found for found in _imports() if found.by != "mjwatch" and not found.by.startswith("simulator")]
 
 
 def _is_in(name: str, places: tuple[str, ...]) -> bool:
@@ -114,7 +125,7 @@ def _layer(name: str) -> int:
 def test_every_import_runs_down_the_layers() -> None:
     wrong = [
         f"{by} imports {target}"
-        for by, target in OURS
+        for by, target in _ours()
         if target in MODULES and not target.startswith("simulator") and target != "mjwatch"
         if by.split(".")[0] != target.split(".")[0] and _layer(target) <= _layer(by)
     ]
@@ -129,7 +140,9 @@ def test_every_package_has_a_layer() -> None:
 def test_pure_packages_touch_no_clock_thread_socket_or_chance() -> None:
     pure = [name for name in MODULES if _is_in(name, PURE)]
     assert {place for place in PURE if not any(_is_in(name, (place,)) for name in pure)} == set()
-    wrong = [f"{by} imports {target}" for by, target in OURS if by in pure and target.split(".")[0] in IMPURE]
+    wrong = [
+        f"{by} imports {target}" for by, target in _ours() if by in pure and target.split(".")[0] in IMPURE
+    ]
     assert wrong == []
 
 
@@ -147,7 +160,7 @@ def test_shared_folders_are_changed_through_the_module_that_follows_no_link() ->
     }
     wrong = []
     for name in [name for name in MODULES if _is_in(name, ("inbox", "outbox", "gallery"))]:
-        for call in [node for node in ast.walk(TREES[name]) if isinstance(node, ast.Call)]:
+        for call in [node for node in ast.walk(_trees()[name]) if isinstance(node, ast.Call)]:
             if not isinstance(call.func, ast.Attribute):
                 continue
             function = ast.unparse(call.func)
@@ -160,7 +173,7 @@ def test_shared_folders_are_changed_through_the_module_that_follows_no_link() ->
 
 def test_the_engine_imports_no_io_but_its_journal() -> None:
     ground = {name for names in LAYERS[-4:] for name in names}
-    seen = {target for by, target in OURS if by.startswith("engine.") and target in MODULES}
+    seen = {target for by, target in _ours() if by.startswith("engine.") and target in MODULES}
     allowed = (*ENGINE_MAY_IMPORT, *ground)
     assert {target for target in seen if not _is_in(target, allowed)} == set()
 
@@ -168,14 +181,14 @@ def test_the_engine_imports_no_io_but_its_journal() -> None:
 def test_the_simulator_imports_the_protocol_and_itself() -> None:
     wrong = [
         f"{by} imports {target}"
-        for by, target in IMPORTS
+        for by, target in _imports()
         if by.startswith("simulator") and target in MODULES and not _is_in(target, SIMULATOR_MAY_IMPORT)
     ]
     assert wrong == []
 
 
 def test_only_the_commands_that_start_the_simulator_import_it() -> None:
-    assert {(by, target) for by, target in OURS if target.startswith("simulator")} == {
+    assert {(by, target) for by, target in _ours() if target.startswith("simulator")} == {
         ("cli.tools", "simulator.options"),
         ("cli.tools", "simulator.server"),
     }
@@ -183,11 +196,11 @@ def test_only_the_commands_that_start_the_simulator_import_it() -> None:
 
 def test_no_import_goes_in_a_circle() -> None:
     graph: dict[str, set[str]] = {name: set() for name in MODULES}
-    for by, target in IMPORTS:
+    for by, target in _imports():
         if target in MODULES and target != by:
             graph[by].add(target)
     # The package itself names public classes for the type checker; nothing imports it: no circle.
-    assert [by for by, target in IMPORTS if target == "mjwatch"] == []
+    assert [by for by, target in _imports() if target == "mjwatch"] == []
     assert len(list(TopologicalSorter(graph).static_order())) == len(MODULES)
 
 
@@ -198,7 +211,7 @@ def test_no_package_has_more_than_fourteen_files() -> None:
 
 def test_no_two_classes_share_a_name() -> None:
     names = Counter(
-        node.name for tree in TREES.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)
+        node.name for tree in _trees().values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)
     )
     assert [name for name, count in names.items() if count > 1] == []
 
@@ -214,6 +227,6 @@ def test_a_package_init_holds_a_short_docstring_and_nothing_else() -> None:
 
 
 def test_every_module_opens_with_one_sentence_that_says_what_it_is() -> None:
-    for name, tree in TREES.items():
+    for name, tree in _trees().items():
         first = (ast.get_docstring(tree) or "").partition("\n")[0]
         assert first.endswith((".", ":")), f"{name}: {first!r}"

@@ -5,6 +5,8 @@
 - Then each may be a foreign job's: results that fit are held until a person says which is whose.
 - An id that says whose the other message is ends that: if it is the job's own, the start by looks is foreign.
 - While a gap is unread, which may show another start, a start by looks proves no final to be its job's.
+- A job whose start a gap may have hidden gets no final by looks: that of another job with the same prompt may
+  be hidden there, too. Ids decide, or a person, or the search of the history once the job is overdue.
 """
 
 from __future__ import annotations
@@ -12,7 +14,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mjwatch.midjourney.matching.evidence import FINALS
+from mjwatch.midjourney.matching.evidence import FINALS, not_newer
+from mjwatch.midjourney.matching.foreign_jobs import WAITING
 from mjwatch.midjourney.matching.matcher import (
     fits,
     is_nameless_start,
@@ -39,13 +42,21 @@ class StartsByLooks:
     def __init__(self, foreign_jobs: ForeignJobs, results: KnownResults) -> None:
         self._foreign_jobs = foreign_jobs
         self._results = results
+        self._in_gap: set[str | None] = set()
+        self._moved: ParsedMessage | None = None
 
     def disputed_by(self, message: ParsedMessage, jobs: Mapping[str, Job], me: str | None) -> list[str]:
         """Return the jobs whose start was matched by looks, and that this message would fit without it.
 
         It is another start, or the final of another job of the bot.
         """
-        looks = [job for job in jobs.values() if job.start_by_looks and job.message_id != message.message_id]
+        is_moved = self._foreign_jobs.is_uncertain(message.reply_to)
+        looks = [
+            job
+            for job in jobs.values()
+            if (job.start_by_looks or (is_moved and job.start_deleted_at is not None))
+            and job.message_id != message.message_id
+        ]
         others = [job for job in looks if not fits(message, job) and fits(message, _without_start(job))]
         if not others or not may_be_mine(message, me) or self._is_known(message, jobs, me):
             return []
@@ -57,6 +68,35 @@ class StartsByLooks:
             start = replace(start, reply_to=job.button_press.message_id if job.button_press else None)
             self._foreign_jobs.note(start, uncertain=True)
         return [job.id for job in others]
+
+    def note_moved(self, message: ParsedMessage, jobs: Mapping[str, Job], me: str | None) -> None:
+        """Note a running message whose creation was not heard: a job of ours may continue in it."""
+        started = (job for job in jobs.values() if job.message_id is not None)
+        if may_be_mine(message, me) and any(fits(message, _without_start(job)) for job in started):
+            self._foreign_jobs.note(message, uncertain=True)
+            self._moved = message
+
+    def moved_to(self, ours: Job, jobs: Iterable[Job]) -> str | None:
+        """Return the message in which our job, whose start is deleted, continues: no other job may be there.
+
+        In a session that hears all, what changes without having been created is a job that has moved.
+        """
+        moved = self._moved
+        if moved is None or moved.message_id is None or not_newer(moved.message_id, ours.message_id):
+            return None
+        fitting = [job.id for job in jobs if fits(moved, _without_start(job))]
+        if fitting != [ours.id] or self._foreign_jobs.may_be_elsewhere(moved):
+            return None
+        self._foreign_jobs.forget_uncertain(moved.message_id)
+        return moved.message_id
+
+    def gap_ends(self, jobs: Iterable[Job]) -> None:
+        """Note that a gap's history is read, in which the looks of a message prove nothing for these jobs."""
+        self._in_gap = {job.nonce for job in jobs if job.state in WAITING}
+
+    def may_have_missed_start(self, message: ParsedMessage, job: Job) -> bool:
+        """Return whether this is a final, and a gap may have hidden the job's start, and others with it."""
+        return message.kind in FINALS and job.message_id is None and job.nonce in self._in_gap
 
     def _is_known(self, message: ParsedMessage, jobs: Mapping[str, Job], me: str | None) -> bool:
         """Return whether an id says whose this start or final is."""

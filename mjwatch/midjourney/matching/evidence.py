@@ -78,7 +78,7 @@ def _same(left: str | None, right: str | None) -> bool | None:
 def _nonce(message: ParsedMessage, job: Job) -> bool | None:
     if message.nonce is None or not job.nonces:
         return None
-    if message.nonce == job.nonce or (message.nonce in job.nonces and job.state in _BETWEEN_ATTEMPTS):
+    if message.nonce == job.nonce or (message.nonce in job.nonces and _may_be_earlier_attempt(job)):
         return True
     if job.cancel_request is not None and message.nonce == job.cancel_request.nonce:
         return None  # the nonce of the press that stops the job
@@ -86,11 +86,20 @@ def _nonce(message: ParsedMessage, job: Job) -> bool | None:
     return None if message.kind in FINALS and message.nonce not in job.nonces else False
 
 
+def _may_be_earlier_attempt(job: Job) -> bool:
+    """Return whether an earlier attempt may be what runs: the present one has no known start."""
+    knows_start = job.state is State.IN_DOUBT and job.message_id is not None and not job.start_by_looks
+    return job.state in _BETWEEN_ATTEMPTS and not knows_start
+
+
 def _message(message: ParsedMessage, job: Job) -> bool | None:
     if job.message_id is None:
         return None
     if job.message_id == message.message_id or job.message_id in message.deleted_ids:
         return True
+    if message.kind is MessageKind.PROGRESS and not_newer(job.message_id, message.message_id):
+        # The job's interaction shows that it continues in a newer message.
+        return None if _same(message.interaction_id, job.interaction_id) else False
     return False if message.kind in {MessageKind.PROGRESS, MessageKind.DELETED} else None
 
 

@@ -214,6 +214,33 @@ class ForeignJobs:
         """Return whether an id says that this final belongs to a foreign job, running or ended."""
         return any(job.matches_ids(final) for job in self._by_message.values())
 
+    def is_uncertain(self, message_id: str | None) -> bool:
+        """Return whether this is the start message of a job that may be ours."""
+        job = self._by_message.get(message_id or "")
+        return job is not None and job.uncertain
+
+    def may_be_elsewhere(self, start: ParsedMessage) -> bool:
+        """Return whether this may be the start of a job that is known by another message, or is foreign."""
+        known = self._by_message.get(start.message_id or "")
+        others = (job for job in self._by_message.values() if job is not known or not job.uncertain)
+        return any(job.may_rival(start) for job in others)
+
+    def forget_uncertain(self, message_id: str | None) -> None:
+        """Forget the job that started in this message, because ids show that it is ours."""
+        if message_id is not None and self.is_uncertain(message_id):
+            del self._by_message[message_id]
+            self.version += 1
+
+    def may_continue(self, ours: Job) -> bool:
+        """Return whether a newer message than its start may be about our job, so that it may still run."""
+        return any(
+            job.uncertain
+            and job.result_id is None
+            and not not_newer(job.since, ours.message_id)
+            and could_be_same(job.prompt, ours.prompt.text)
+            for job in self._by_message.values()
+        )
+
     def has_start(self, message: ParsedMessage) -> bool:
         """Return whether this is the start message of a job that is certainly foreign."""
         job = self._by_message.get(message.message_id or "")

@@ -104,7 +104,7 @@ class MessageView:
             uuids = {found[-1].lower() for found in in_names if found}  # the prompt comes before the last one
         return uuids.pop() if len(uuids) == 1 else None
 
-    @property
+    @cached_property
     def interaction(self) -> Mapping[str, Any]:
         """The interaction that this message answers; the older field is still sent with the newer."""
         newer, older = (object_of(self.payload.get(key)) for key in ("interaction_metadata", "interaction"))

@@ -15,11 +15,12 @@ from bench.cleanup import VARIABLE
 from tests.helpers.timeouts import deadline
 
 RUN = """
-import os, subprocess, sys
+import os, subprocess, sys, tempfile
 from bench.cleanup import nothing_left_behind
 with nothing_left_behind():
+    folder = tempfile.mkdtemp()
     left = subprocess.Popen(["sleep", "1000"], start_new_session=True)
-    print(left.pid, os.environ["BENCH_RUN"], flush=True)
+    print(left.pid, os.environ["BENCH_RUN"], folder, flush=True)
     if sys.argv[1] == "wait":
         left.wait()
 """
@@ -44,11 +45,11 @@ def belongs_to(pid: int, name: str) -> bool:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="bench reads /proc")
 @pytest.mark.parametrize("end", ["killed", "ends"])
-def test_what_a_run_has_started_is_ended_with_it(end: str) -> None:
+def test_what_a_run_has_started_is_ended_with_it_and_its_files_are_removed(end: str) -> None:
     command = [sys.executable, "-c", RUN, "wait" if end == "killed" else "end"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
         assert run.stdout is not None
-        pid, name = run.stdout.readline().split()
+        pid, name, folder = run.stdout.readline().split()
         if end == "killed":
             assert belongs_to(int(pid), name)
             run.kill()
@@ -58,6 +59,7 @@ def test_what_a_run_has_started_is_ended_with_it(end: str) -> None:
             time.sleep(0.01)
         _, errors = run.communicate(timeout=deadline(30.0))
     assert f"is killed: {pid} sleep 1000" in errors
+    assert not Path(folder).exists()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="prctl is of Linux")
@@ -67,7 +69,7 @@ def test_a_run_can_end_with_its_parent() -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         parent.stdout.readline()
-        pid, name = parent.stdout.readline().split()
+        pid, name, _ = parent.stdout.readline().split()
         assert belongs_to(int(pid), name)
         parent.kill()
         limit = time.monotonic() + deadline(30.0)

@@ -6,6 +6,7 @@ Seen to catch: a session's id in a POST; other people's messages of the history;
 from __future__ import annotations
 
 import json
+import os
 import stat
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -97,6 +98,28 @@ def test_what_can_not_be_recorded_does_no_harm_and_is_logged_once_for_each_kind_
     assert caplog.messages == ["the wire can't be recorded"]
     received(wire, "INTERACTION_CREATE", {"nonce": "7", "data": object()})
     assert caplog.messages == ["the wire can't be recorded"] * 2
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such pipes, and links need a right")
+def test_nothing_is_recorded_through_a_link_or_into_a_pipe(wire: WireLog, tmp_path: Path) -> None:
+    diary, file = tmp_path / "diary", tmp_path / WIRE_FILE
+    diary.write_text('{"at": 6.0, "kind": "session", "name": "dear diary", "data": 1}\n')
+    before = diary.read_bytes()
+    file.symlink_to(diary)
+    received(wire, "RESUMED", {})
+    assert diary.read_bytes() == before
+    assert list(read_wire(tmp_path, 0.0)) == []
+    file.unlink()
+    os.mkfifo(file)
+    reader = os.open(file, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        received(wire, "RESUMED", {})
+        assert os.read(reader, 1) == b""
+    finally:
+        os.close(reader)
+    file.unlink()
+    received(wire, "RESUMED", {})
+    assert [line.name for line in read_wire(tmp_path, 0.0)] == ["RESUMED"]
 
 
 def test_a_disk_that_takes_nothing_and_a_torn_line_are_no_failures(wire: WireLog, tmp_path: Path) -> None:

@@ -164,13 +164,12 @@ def test_failed_readings_come_at_growing_intervals_until_one_succeeds() -> None:
 
 def test_a_first_failed_reading_is_tried_again_soon_and_is_not_under_way() -> None:
     stream = StreamPosition()
-    readings = [stream.is_reading]
     stream.ready(READY, 10.0)
+    before = stream.is_reading
     assert stream.begin_history(10.0)
-    readings.append(stream.is_reading)
+    during = stream.is_reading
     assert stream.history_failed(11.0) == 2.0
-    readings.append(stream.is_reading)
-    assert readings == [False, True, False]
+    assert (before, during, stream.is_reading) == (False, True, False)
     stream.job_overdue(12.0)
     assert stream.next_time() == 12.0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import pytest
 
@@ -14,7 +15,7 @@ from mjwatch.jobs.status_text import clock
 from mjwatch.journal.requests import Outcome, ask, read_answer
 from mjwatch.journal.writer import Journal
 from mjwatch.model import State
-from tests.helpers.message_shapes import UUID_A, create, progress, result, started, update
+from tests.helpers.message_shapes import UUID_A, create, delete, progress, result, started, update
 from tests.unit.engine.test_held_results import started_again
 from tests.unit.engine.test_loop import EngineHarness
 
@@ -56,6 +57,37 @@ def test_mere_progress_is_stored_a_second_later_or_with_the_next_step(harness: E
     harness.feed(create(result("700", uuid=UUID_A)))
     assert harness.job().state is State.COLLECTING
     assert harness.journal.job("job00001") == harness.job()
+
+
+def test_a_job_is_committed_once_for_each_step_that_says_something_new(tmp_path: Path) -> None:
+    with (
+        closing(Journal(tmp_path / "journal.sqlite3")) as journal,
+        patch.object(journal, "update", wraps=journal.update) as update_journal,
+    ):
+        harness = EngineHarness(journal)
+        harness.online()
+        harness.drop("a.txt", "a red cat\n")
+        interaction = {"id": "550", "nonce": "nonce-1"}
+        harness.feed(ev.GatewayDispatch("INTERACTION_CREATE", interaction, 1))
+        harness.accept_all()
+        harness.feed(
+            ev.GatewayDispatch("INTERACTION_SUCCESS", interaction, 2),
+            create(started("600", nonce="nonce-1")),
+            *(update(progress("600", uuid=UUID_A, percent=percent)) for percent in (0, 31, 62, 93)),
+            create(result("700", uuid=UUID_A, reply_to="600")),
+            delete("600"),
+            ev.ForJob("job00001", ev.Published("a-job00001", failed=False)),
+        )
+    stored = [(call.args[0].state, call.args[0].percent) for call in update_journal.call_args_list]
+    assert stored == [
+        (State.SUBMITTING, None),
+        (State.SUBMITTING, None),  # the interaction
+        (State.SUBMITTED, None),
+        (State.RUNNING, None),
+        (State.RUNNING, 0),  # with the job's uuid
+        (State.COLLECTING, 100),
+        (State.DONE, 100),
+    ]
 
 
 def pass_time(harness: EngineHarness, hours: float, now: dict[str, Any]) -> int:

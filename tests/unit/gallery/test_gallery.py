@@ -24,6 +24,7 @@ from mjwatch.gallery.entry import read_entry
 from mjwatch.gallery.gallery import Gallery, scan_outbox
 from mjwatch.model import Prompt, Source, State
 from mjwatch.pictures.split import image_facts, thumbnail_of
+from tests.helpers.gallery_page import in_subprocess
 from tests.helpers.outbox_factory import a_folder, a_job, an_outbox
 from tests.helpers.unprivileged_user import unprivileged
 
@@ -386,6 +387,18 @@ def test_the_page_is_written_once_and_again_where_it_is_another_versions(
     assert b"mjwatch 99.0&lt;b&gt; " in gallery.page.read_bytes()
 
 
+def test_the_page_that_another_process_renders_is_the_one_that_this_process_renders(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gallery.install()
+    rendered_here = gallery.page.read_bytes()
+    gallery.page.unlink()
+    monkeypatch.setattr(page_module, "_render_in_subprocess", in_subprocess)
+    monkeypatch.setattr(page_module, "render", lambda *_: pytest.fail("rendered in this process"))
+    gallery.install()
+    assert gallery.page.read_bytes() == rendered_here
+
+
 def test_a_daemon_keeps_no_template_library_in_memory_and_makes_the_page_itself_where_it_must(
     gallery: Gallery, outbox: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -397,6 +410,7 @@ def test_a_daemon_keeps_no_template_library_in_memory_and_makes_the_page_itself_
     assert subprocess.run([sys.executable, "-c", "\n".join(lines)], check=False).returncode == 0
     made = gallery.page.read_bytes()
     gallery.page.unlink()
+    monkeypatch.setattr(page_module, "_render_in_subprocess", in_subprocess)
     monkeypatch.setattr(sys, "executable", "")
     gallery.install()
     assert gallery.page.read_bytes() == made

@@ -80,6 +80,33 @@ def test_without_the_setting_a_freed_block_stays_in_the_process() -> None:
     assert _given_back(early=False) < 1 << 20
 
 
+TABLES = """
+import ctypes, resource
+from mjwatch.host.platform import return_memory_early
+
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+libc.malloc.argtypes = [ctypes.c_size_t]
+libc.free.argtypes = [ctypes.c_void_p]
+assert return_memory_early()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(100):
+    table = libc.malloc(1 << 20)
+    ctypes.memset(table, 1, 1 << 20)
+    libc.free(table)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@on_glibc
+def test_the_table_that_webp_takes_for_each_picture_is_not_mapped_each_time() -> None:
+    faults = subprocess.run(
+        [sys.executable, "-c", TABLES], capture_output=True, text=True, timeout=deadline(60), check=True
+    )
+    pages_of_a_table = 256
+    assert int(faults.stdout) < 10 * pages_of_a_table
+
+
 def test_another_c_library_is_left_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_such(name: Any) -> object:
         return object()

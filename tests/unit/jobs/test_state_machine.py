@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import fields, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -159,12 +160,14 @@ def _silent(job: Job) -> Job:
     return replace(job, next_action_at=NOW, cancel_request=request)
 
 
-_SEEN = tuple(_reachable().values())
-JOBS = (*_SEEN, *(_silent(job) for job in _SEEN if job.cancel_request and job.next_action_at))
+@cache  # not when this module is imported, which every worker of a run does
+def _jobs() -> tuple[Job, ...]:
+    seen = tuple(_reachable().values())
+    return (*seen, *(_silent(job) for job in seen if job.cancel_request and job.next_action_at))
 
 
 def _in_state(state: State) -> list[Job]:
-    return [job for job in JOBS if job.state is state]
+    return [job for job in _jobs() if job.state is state]
 
 
 def _do(*events: ev.JobEvent, job: Job = FRESH) -> Job:
@@ -182,7 +185,7 @@ def _submitting(**changes: object) -> Job:
 
 def test_the_samples_cover_every_event_and_reach_every_state() -> None:
     assert {type(event) for event in EVENTS} == set(ALL_EVENTS)
-    assert {job.state for job in JOBS} == set(State)
+    assert {job.state for job in _jobs()} == set(State)
 
 
 @pytest.mark.parametrize("state", State)
@@ -235,7 +238,7 @@ def test_doubt_leads_to_in_doubt_and_nowhere_else() -> None:
     }
     unseen = [
         job
-        for job in JOBS
+        for job in _jobs()
         if job.interaction_id is None and job.start_deleted_at is None and not job.cancel_request
     ]
     unseen = [job for job in unseen if not job.awaits_form]  # nothing runs without its form
@@ -252,7 +255,7 @@ def test_only_a_refusal_a_proof_or_a_person_leads_back_to_the_queue() -> None:
     nos = {ev.NotSent, ev.Refused, ev.RetryRequested, ev.ConfirmedNotExecuted}
     without_form = {ev.ModalOpened, ev.OutcomeUnknown, ev.InteractionFailed, ev.TimedOut, ev.Restarted}
     assert {kind for _, kind in ways} == nos | without_form
-    for job in JOBS:
+    for job in _jobs():
         for event in EVENTS:
             if type(event) in without_form - {ev.ModalOpened} and type(event) in TABLE[job.state]:
                 moved = step(job, event, NOW, LIMITS)[0]
@@ -276,7 +279,7 @@ def test_time_alone_never_takes_a_job_out_of_doubt() -> None:
 
 
 def test_a_job_that_had_started_is_not_queued_again_by_a_refusal() -> None:
-    started = [job for job in JOBS if job.started is not None]
+    started = [job for job in _jobs() if job.started is not None]
     for state in (State.RUNNING, State.IN_DOUBT):
         for job in [job for job in started if job.state is state]:
             assert _do(ev.Refused(QUEUE_FULL), job=job).state is State.FAILED
@@ -388,7 +391,7 @@ def test_the_table_is_pure() -> None:
 
 
 def test_a_step_leaves_its_job_unchanged_and_gives_the_same_result_twice() -> None:
-    for job in JOBS:
+    for job in _jobs():
         before = dump_job(job)
         for event in EVENTS:
             if type(event) in TABLE[job.state]:
@@ -398,7 +401,7 @@ def test_a_step_leaves_its_job_unchanged_and_gives_the_same_result_twice() -> No
 
 def test_an_effect_that_a_crash_lost_is_handed_out_again_after_the_restart() -> None:
     owed: dict[type[ef.Effect], dict[tuple[object, ...], Job]] = {ef.FetchResult: {}, ef.PublishFailure: {}}
-    for job in JOBS:
+    for job in _jobs():
         for event in EVENTS:
             if type(event) in TABLE[job.state]:
                 moved, effects = step(job, event, NOW, LIMITS)
@@ -412,7 +415,7 @@ def test_an_effect_that_a_crash_lost_is_handed_out_again_after_the_restart() -> 
 
 
 def test_a_restart_never_submits() -> None:
-    for job in JOBS:
+    for job in _jobs():
         if ev.Restarted in TABLE[job.state]:
             _, effects = step(job, ev.Restarted(), NOW, LIMITS)
             assert not any(isinstance(effect, ef.Submit) for effect in effects)
@@ -562,6 +565,13 @@ def test_the_history_does_not_grow_without_limit() -> None:
         job = _do(ev.AttemptStarted(str(number), "session-a", None), ev.NotSent("no route"), job=job)
     assert len(job.history) == HISTORY_LENGTH
     assert job.history[-1].event.startswith("not sent")
+
+
+@pytest.mark.parametrize("state", [State.SUBMITTING, State.SUBMITTED, State.RUNNING])
+def test_an_interaction_that_is_named_again_is_no_step(state: State) -> None:
+    for job in _in_state(state):
+        known = _do(ev.InteractionSeen("300"), job=job)
+        assert step(known, ev.InteractionSeen("300"), NOW, LIMITS)[0] is known  # so it is not committed
 
 
 def _put_back(refusal: Refusal) -> Job:

@@ -110,6 +110,35 @@ def test_a_journal_that_is_removed_itself_is_saved_beside_it(path: Path, journal
         assert all(again.job(job) for job in JOBS)
 
 
+def test_a_log_that_another_program_cuts_stops_all_commits_and_what_is_in_memory_is_saved(
+    path: Path, journal: Journal
+) -> None:
+    accept(journal, "job00003")
+    with path.with_name(f"{path.name}-wal").open("r+b") as log:
+        log.truncate(0)
+    with pytest.raises(JournalError, match=r"a part of journal\.sqlite3-wal: .* is saved in ") as caught:
+        accept(journal, "job99999")
+    assert f"rename that file to {path.name}" in caught.value.hint
+    with path.with_name(f"{path.name}-wal").open("r+b") as log:
+        log.truncate(1 << 20)  # as a write behind the end does: what was cut is not back
+    with pytest.raises(JournalError, match="is saved in "):
+        accept(journal, "job99999")
+    (copy,) = path.parent.glob("journal.sqlite3-saved-*")
+    with closing(JournalReader(copy)) as saved:
+        assert all(saved.job(job) for job in [*JOBS, "job00003"])
+        assert saved.job("job99999") is None
+
+
+def test_a_checkpoint_of_another_program_may_shorten_the_log(path: Path, journal: Journal) -> None:
+    journal.open_requests()
+    code = f"import sqlite3; sqlite3.connect({str(path)!r}).execute('PRAGMA wal_checkpoint(TRUNCATE)')"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert path.with_name(f"{path.name}-wal").stat().st_size == 0
+    accept(journal, "job99999")
+    assert set(after_a_kill(path)) >= set(JOBS)
+    assert not list(path.parent.glob("*-saved-*"))
+
+
 def test_what_another_program_has_written_meanwhile_is_not_mixed_with_ours(
     path: Path, journal: Journal
 ) -> None:

@@ -105,6 +105,13 @@ def test_pieces_that_are_larger_than_their_file_are_searched_where_samples_show_
     assert growth(encoded(picture, format="PNG")) <= MOST_GROWTH
 
 
+def filtered_png(side: int, rows: list[bytes]) -> bytes:
+    """A square RGB picture of filtered rows."""
+    head = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    contents = ((b"IHDR", head), (b"IDAT", zlib.compress(b"".join(rows))), (b"IEND", b""))
+    return SIGNATURE + b"".join(chunk(*part) for part in contents)
+
+
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_a_photo_whose_rows_are_filtered_badly_gets_other_filters(
     library: Any, monkeypatch: pytest.MonkeyPatch
@@ -112,12 +119,25 @@ def test_a_photo_whose_rows_are_filtered_badly_gets_other_filters(
     side = 128
     monkeypatch.setattr(deflate, "library", library)
     raw = noise(side, side, blur=2).tobytes()
-    rows = b"".join(b"\0" + raw[at : at + 3 * side] for at in range(0, len(raw), 3 * side))
-    head = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    contents = ((b"IHDR", head), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
-    source = SIGNATURE + b"".join(chunk(*part) for part in contents)
+    rows = [b"\0" + raw[at : at + 3 * side] for at in range(0, len(raw), 3 * side)]
     monkeypatch.setattr(split.Grid, "_by_default", None)
+    assert growth(filtered_png(side, rows)) <= 1.02
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_repetitive_png_with_pillow_s_filters_is_searched_without_pillow(
+    library: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deflate, "library", library)
+    monkeypatch.setattr(split.Grid, "_by_default", None)
+    source = encoded(Image.linear_gradient("L").convert("RGB"), format="PNG")
+    assert len(source) < 0.1 * 256 * 256 * 3
     assert growth(source) <= 1.02
+
+
+def test_a_repetitive_png_with_bad_filters_gets_pillow_s() -> None:
+    rows = [b"\x01" + 3 * bytes([y]) + bytes(3 * 255) for y in range(256)]  # each one differs from the left
+    assert growth(filtered_png(256, rows)) <= 1.02
 
 
 def test_the_standard_library_takes_over_where_zlib_ng_is_missing() -> None:

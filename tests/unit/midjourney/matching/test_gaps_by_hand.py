@@ -150,6 +150,33 @@ def test_what_a_passive_update_shows_to_be_missing_is_a_gap() -> None:
     assert [entry["message_id"] for entry in channel.tracker.foreign_jobs.stored()] == ["600"]
 
 
+def test_a_final_of_a_gap_is_not_taken_by_its_text_if_the_start_of_the_job_may_be_hidden_there() -> None:
+    """So may that of an equal job by hand; nothing tells them apart before the job is overdue."""
+    job = a_job(session_id="session", session_generation=1, interaction_id="550")
+    channel, jobs = a_channel(job, "session"), {job.id: job}
+    assert channel.tracker.dispatch(create(result("700")), jobs) == []
+    shown = ev.HistoryRead((result("690", "a dog"),), "690")  # read before the result came
+    assert channel.history(shown, jobs) == []
+    channel.history_handled(shown, 1001.0)
+    assert channel.tracker.next_matched(jobs) is None
+    channel.tracker.hold_unmatched(jobs)
+    assert [held.message_id for held in channel.tracker.held] == ["700"]
+    assert channel.tracker.next_matched(jobs) is None
+    seen = {job.id: replace(job, state=State.RUNNING, message_id="600")}
+    found = channel.tracker.next_matched(seen)
+    assert found is not None
+    assert [type(event) for _, event in found[1]] == [ev.Finished]
+
+
+def test_a_final_after_a_gap_is_taken_by_its_text_by_a_job_that_was_sent_after_it() -> None:
+    channel = a_channel(a_job(), "session")
+    empty = ev.HistoryRead((), None)
+    channel.history(empty, {})
+    channel.history_handled(empty, 1001.0)
+    job = a_job(session_id="session", session_generation=1)
+    assert channel.tracker.dispatch(create(result("700")), {job.id: job})
+
+
 def test_a_start_that_may_be_that_of_a_job_not_found_by_its_text_is_kept() -> None:
     start = read(started("600"), "REST")
     found = match_history([start], [a_job(state=State.SUBMITTING)], ForeignJobs(), ME, by_text=())

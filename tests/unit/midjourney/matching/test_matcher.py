@@ -284,6 +284,13 @@ def test_the_nonce_of_an_earlier_attempt_counts_only_between_attempts(
     assert (found(read(started("600", nonce=nonce)), job) is not None) is agrees
 
 
+@pytest.mark.parametrize("by_looks", [True, False])
+def test_a_known_start_keeps_its_job_when_an_earlier_attempt_begins_late(*, by_looks: bool) -> None:
+    """Else what the present attempt makes would be taken for a job by hand."""
+    job = a_job(nonces=("n1", "n2"), state=State.IN_DOUBT, message_id="600", start_by_looks=by_looks)
+    assert (found(read(started("700", nonce="n1")), job) is not None) is by_looks
+
+
 def test_progress_of_another_start_message_is_not_the_jobs() -> None:
     job = a_job(message_id="600", state=State.RUNNING, job_uuid=UUID_A)
     assert found(read(progress("601", uuid=UUID_A), "MESSAGE_UPDATE"), job) is None
