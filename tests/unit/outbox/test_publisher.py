@@ -22,6 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mjwatch.errors import ConfigError, OutboxError
+from mjwatch.filesystem.folder import Folder
 from mjwatch.outbox import publisher as outbox_module
 from mjwatch.outbox.manifest import FILE_NAME, iso
 from mjwatch.outbox.publisher import FAILED, STAGING, Outbox, prompt_file_name, stem_of
@@ -249,6 +250,22 @@ def test_a_failure_that_can_not_be_taken_away_does_not_undo_the_result(
     assert outbox.publish(JOB, files()) == PLACE
     assert (root / PLACE).is_dir()
     assert "can't remove the folder of an earlier failure" in caplog.text
+
+
+def test_a_failure_that_can_not_be_deleted_is_out_of_sight_and_does_not_undo_the_result(
+    outbox: Outbox, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outbox.publish(JOB, files(), failed=True)
+    original = Folder.remove_tree
+
+    def refuse(self: Folder, name: str) -> None:
+        if name in self.folders():
+            raise PermissionError(errno.EACCES, "Permission denied")
+        original(self, name)
+
+    monkeypatch.setattr(Folder, "remove_tree", refuse)
+    assert outbox.publish(JOB, files()) == PLACE
+    assert not list((root / FAILED).rglob(FILE_NAME))
 
 
 # ---- staging
@@ -535,6 +552,7 @@ def test_an_outbox_behind_a_link_of_the_persons_own_works(tmp_path: Path) -> Non
         ("con.txt", "con_.txt", "con_"),
         (f"{'x' * 200}.txt", f"{'x' * 100}.txt", "x" * 100),
         ("cat .txt", "cat.txt", "cat"),
+        ("a/Manifest.json", "request.json", "request"),  # that name is the one of our manifest
     ],
 )
 def test_pictures_and_prompt_file_are_named_after_the_file_that_came(path: str, file: str, stem: str) -> None:
