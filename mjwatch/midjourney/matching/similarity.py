@@ -74,8 +74,7 @@ def _parameters_differ(left: dict[str, set[str]], right: dict[str, set[str]]) ->
         return False
     if _ratios(left).isdisjoint(_ratios(right)) or _excluded(left) != _excluded(right):
         return True
-    both = left.keys() & right.keys() - {"ar", "no"}
-    return any(_numbers_differ(left[name], right[name]) for name in both)
+    return any(_numbers_differ(left[name], right[name]) for name in left.keys() & right.keys())
 
 
 def _ratios(parameters: dict[str, set[str]]) -> set[Fraction | str]:

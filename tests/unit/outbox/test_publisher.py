@@ -22,6 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mjwatch.errors import ConfigError, OutboxError
+from mjwatch.filesystem.folder import Folder
 from mjwatch.outbox import publisher as outbox_module
 from mjwatch.outbox.manifest import FILE_NAME, iso
 from mjwatch.outbox.publisher import FAILED, STAGING, Outbox, prompt_file_name, stem_of
@@ -251,6 +252,22 @@ def test_a_failure_that_can_not_be_taken_away_does_not_undo_the_result(
     assert "can't remove the folder of an earlier failure" in caplog.text
 
 
+def test_a_failure_that_can_not_be_deleted_is_out_of_sight_and_does_not_undo_the_result(
+    outbox: Outbox, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outbox.publish(JOB, files(), failed=True)
+    original = Folder.remove_tree
+
+    def refuse(self: Folder, name: str) -> None:
+        if name in self.folders():
+            raise PermissionError(errno.EACCES, "Permission denied")
+        original(self, name)
+
+    monkeypatch.setattr(Folder, "remove_tree", refuse)
+    assert outbox.publish(JOB, files()) == PLACE
+    assert not list((root / FAILED).rglob(FILE_NAME))
+
+
 # ---- staging
 
 
@@ -465,6 +482,12 @@ def test_a_file_in_place_of_the_folder_is_reported_as_text(outbox: Outbox, root:
 # ---- no way out
 
 
+def test_folders_with_names_of_ours_keep_apart(outbox: Outbox) -> None:
+    names = ("status.json", "Index.html", "_gallery")
+    folders = [outbox.folder_of(made_job(path=f"{name}/a/cat.txt"), failed=False) for name in names]
+    assert [folder.parts[:2] for folder in folders] == [(f"{name}_", "a") for name in names]
+
+
 @pytest.mark.parametrize(
     "path",
     [
@@ -529,6 +552,7 @@ def test_an_outbox_behind_a_link_of_the_persons_own_works(tmp_path: Path) -> Non
         ("con.txt", "con_.txt", "con_"),
         (f"{'x' * 200}.txt", f"{'x' * 100}.txt", "x" * 100),
         ("cat .txt", "cat.txt", "cat"),
+        ("a/Manifest.json", "request.json", "request"),  # that name is the one of our manifest
     ],
 )
 def test_pictures_and_prompt_file_are_named_after_the_file_that_came(path: str, file: str, stem: str) -> None:

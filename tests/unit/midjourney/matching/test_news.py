@@ -55,6 +55,7 @@ def test_later_it_is_compared_with_what_it_showed_last(change: dict[str, Any], i
     shown, job = ShownMessages(), replace(JOB, job_uuid=UUID_A, cancel_button=PRESS)
     assert PREVIEW.images
     shown.note(PREVIEW, job.id)
+    shown.forget("jobwithoutstart")
     assert shown.has_news(replace(PREVIEW, **change), job) is is_news
     shown.forget(job.id)
     assert not shown.has_news(replace(PREVIEW, **change), job)

@@ -35,6 +35,9 @@ WORDS = st.lists(
         ("kelp --sref https://pics.example/a.png", "kelp --sref <https://s.mj.run/x>"),
         ("kelp --sref random", "kelp --sref 4114224477"),
         ("kelp --video 1 --no boats", "kelp --motion high --video 1 --aspect 1:1"),
+        ("kelp --video 1 --no boats", "kelp --aspect 1:1"),
+        ("kelp --ar 3:0", "kelp --aspect 3:0 --v 7.0"),
+        ("kelp --ar wide", "kelp --aspect wide --v 7.0"),
         ("kelp --fast", "kelp"),
         ("cafe\u0301 terrace", "caf\u00e9 terrace"),
         (
@@ -60,6 +63,8 @@ def test_recorded_rewritings_compare_equal(submitted: str, echoed: str) -> None:
         ("cat", ""),
         ("kelp --ar 1:1", "kelp --ar 3:2"),
         ("kelp --ar 3:2", "kelp"),
+        ("kelp --ar 3:0", "kelp"),
+        ("kelp --ar wide", "kelp --ar 3:2"),
         ("kelp --no boats", "kelp --no birds"),
         ("kelp --seed 4", "kelp --seed 5"),
         ("kelp --v 6.1", "kelp --v 7.0"),
