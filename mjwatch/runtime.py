@@ -390,9 +390,10 @@ class Runtime:
             self._status.stop(at_most(STATUS_PATIENCE))
         if self._metrics:
             self._metrics.stop(at_most(STATUS_PATIENCE))
-        if self._gallery:
-            self._gallery.stop(at_most(GALLERY_PATIENCE))
         self._notifier.stop(at_most(HOOK_PATIENCE))
+        if self._gallery:
+            # Nobody waits for the end of a drain that has done everything, and its gallery is to be complete.
+            self._gallery.stop(at_most(GALLERY_PATIENCE if self.resumable else STOP_PATIENCE))
 
 
 def build_engine(

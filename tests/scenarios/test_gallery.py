@@ -68,3 +68,12 @@ def test_no_gallery_is_written_when_it_is_switched_off(tmp_path: Path) -> None:
         for picture in [path for path in folder.iterdir() if path.stem[-1].isdigit()]:
             assert b"secret" not in picture.read_bytes()
             assert b"trainedAlgorithmicMedia" in picture.read_bytes()
+
+
+def test_a_drain_ends_with_a_complete_gallery_however_long_that_takes(tmp_path: Path) -> None:
+    with open_stage(tmp_path / "w", "--seconds-per-job", "0.1") as stage:
+        stage.drop("cat.ready.txt", "a cat\n")
+        drained = stage.fork("tests.scenarios.late_gallery", "run", "--drain")
+        assert drained.wait(timeout=HANG) == 0
+        assert [*entries(stage)] == [*stage.folders()]
+        assert (stage.outbox / "index.html").is_file()
