@@ -119,8 +119,15 @@ class SendingGate:
         return self.wait is not None and self.wait.scope is None
 
     def postpones(self, job: Job, monotonic: float) -> bool:
-        """Return whether the bot can't be expected to report on this job, because of its outage."""
-        is_out = (self.is_open and self.by_bot) or monotonic < self.ended + GRACE_PERIOD
+        """Return whether the bot can't be expected to report on this job, because of its outage.
+
+        An outage is over a while after its probe was due, if none was sent: nothing may be queued, or these
+        jobs take all places.
+        """
+        until = self.ended
+        if self.by_bot and self.wait is not None and self.is_open:
+            until = float("inf") if self.probe is not None else self.wait.until
+        is_out = monotonic < until + GRACE_PERIOD
         return is_out and job.state in IN_FLIGHT and job.id != self.probe
 
     def limited(self, refusal: Refusal, monotonic: float) -> SendingGate:

@@ -240,16 +240,28 @@ def test_a_refused_prompt_that_turns_out_to_run_counts_after_all(harness: Engine
 
 
 def test_running_jobs_do_not_age_while_the_bot_is_offline(harness: EngineHarness) -> None:
-    drop(harness, 6)
+    drop(harness, 11)
     tell(harness, *started(harness))
     running = sent(harness)[0]
     for _ in range(3):
         tell(harness, ev.Accepted(), SILENT)
-    for _ in range(4):
-        later(harness, 3600)
+    for interval in (60, 120, 240, 480, 960, 1920, 3600):
+        later(harness, interval)
         harness.feed(ev.HistoryRead((), "500"))
         tell(harness, ev.Accepted(), SILENT)
     assert harness.job(running).state is State.RUNNING
+
+
+def test_an_outage_that_no_prompt_probes_does_not_keep_running_jobs_for_ever(harness: EngineHarness) -> None:
+    drop(harness, 4)
+    tell(harness, *started(harness))
+    running = sent(harness)[0]
+    for _ in range(3):
+        tell(harness, ev.Accepted(), SILENT)
+    later(harness, 3600)
+    harness.feed(ev.HistoryRead((), "500"))
+    later(harness, 60)
+    assert harness.job(running).state is State.IN_DOUBT
 
 
 def test_resume_has_a_prompt_tried_at_once_when_prompts_fail(harness: EngineHarness) -> None:

@@ -287,9 +287,17 @@ def test_the_bot_is_not_expected_to_report_on_jobs_during_its_outage_and_shortly
     assert gate.postpones(running, 60.0)
     assert not gate.postpones(probe, 60.0)
     assert not gate.postpones(replace(running, state=State.COLLECTING), 60.0)
+    assert gate.postpones(running, 1e6), "the probe ends in time"
     gate, _ = told(gate, job, 100.0, ev.Accepted(), STARTED)
     assert gate.postpones(running, 100.0 + GRACE_PERIOD - 1)
     assert not gate.postpones(running, 100.0 + GRACE_PERIOD)
+
+
+def test_jobs_age_again_if_no_probe_is_sent_when_it_is_due() -> None:
+    running, gate = made_job("old", state=State.RUNNING), tripped()
+    assert gate.wait is not None
+    assert gate.postpones(running, gate.wait.until + GRACE_PERIOD - 1)
+    assert not gate.postpones(running, gate.wait.until + GRACE_PERIOD)
 
 
 # ---- over a restart
