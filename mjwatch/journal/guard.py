@@ -34,6 +34,8 @@ class FileGuard:
         self._opened_as = self._identities()
         self._log_size = 0
         self._is_cut = False
+        # One name for all tries, so that each reports the same error.
+        self._copy_target = path.with_name(f"{path.name}-saved-{secrets.token_hex(4)}")
         self._copy: Path | None = None
         self._is_saved = False
 
@@ -107,7 +109,7 @@ class FileGuard:
         has_foreign_changes = wal in lost and wal.exists() and wal.stat().st_size > 0
         # What others have written since does not go with ours.
         if journal in lost or has_foreign_changes or self._is_cut:
-            self._copy = self._copied(journal.with_name(f"{journal.name}-saved-{secrets.token_hex(4)}"))
+            self._copy = self._copied(self._copy_target)
         else:
             with closing(self._db.execute("PRAGMA wal_checkpoint(FULL)")) as cursor:
                 is_busy, pages, written = cursor.fetchone()

@@ -181,3 +181,14 @@ def test_where_it_can_not_be_saved_that_is_said_and_tried_again(
     with pytest.raises(JournalError, match="is saved in it"):
         accept(journal, "job99999")
     assert after_a_kill(path) == JOBS
+
+
+def test_each_try_to_save_it_reports_the_same_error(path: Path, journal: Journal) -> None:
+    shutil.rmtree(path.parent)
+    errors = []
+    for _ in range(2):
+        with pytest.raises(JournalError) as caught:
+            accept(journal, "later")
+        errors.append(str(caught.value))
+    assert "can't be saved" in errors[0]
+    assert errors[0] == errors[1]
