@@ -197,7 +197,7 @@ class Channel:
         if not event.messages and event.complete and self.stream.cursor is None:
             self.tracker.hold_unmatched(jobs, by_ids=True)
         found = self.tracker.history(event.messages, jobs, by_text, event.reread)
-        if event.complete and not self.tracker.caught_up:
+        if event.complete and self.tracker.has_gap:
             self.tracker.looks.gap_ends(job for job in jobs.values() if job.id not in by_text)
         if event.messages:  # an empty page may be a missing right to read
             doubtful = (job for job in jobs.values() if job.state is State.IN_DOUBT and job.id in by_text)

@@ -80,7 +80,8 @@ class MessageTracker:
         self._gap_after: str | None = None
         self.has_unheard = False
         """Whether a message has changed whose creation was not heard: then the history is read."""
-        self._hears_all = True
+        self.has_gap = False
+        """Whether messages were missed that no replay repeats, and whose history is unread."""
         self.caught_up = True
         """False while a gap's history is unread: then only ids decide, and ambiguous messages are kept."""
 
@@ -142,7 +143,7 @@ class MessageTracker:
 
     def _is_unheard(self, message: ParsedMessage) -> bool:
         """Return whether a message has changed whose creation was not heard, though no gap can hide it."""
-        if message.event != "MESSAGE_UPDATE" or not self._hears_all or self.newest is None:
+        if message.event != "MESSAGE_UPDATE" or self.has_gap or self.newest is None:
             return False
         return message.message_id is not None and not not_newer(message.message_id, self.newest)
 
@@ -292,11 +293,12 @@ class MessageTracker:
         ``replayed``: none are, if the session is resumed.
         """
         self._gap_after = self.known_until()
-        self.caught_up, self._hears_all = False, replayed
+        self.caught_up, self.has_gap = False, not replayed
 
     def end_gap(self) -> None:
         """Note that the history of the gap has been read."""
-        self.caught_up = self._hears_all = True
+        self.caught_up = True
+        self.has_gap = False
 
     def known_until(self) -> str | None:
         """Return the message up to which all are known: newer ones may be known too while a gap is unread."""

@@ -201,7 +201,7 @@ def open_stage(folder: Path, *options: str) -> Iterator[Stage]:
     stage: Stage | None = None
     try:
         line = wait_until(
-            lambda: LISTENING.match(log.read_text()) or simulator.poll() is not None, "a simulator"
+            lambda: LISTENING.search(log.read_text()) or simulator.poll() is not None, "a simulator"
         )
         assert simulator.poll() is None, log.read_text()
         stage = Stage(folder, line[1])

@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mjwatch.midjourney.matching.evidence import FINALS, not_newer
+from mjwatch.midjourney.matching.evidence import FINALS, expected_of, not_newer
 from mjwatch.midjourney.matching.foreign_jobs import WAITING
 from mjwatch.midjourney.matching.matcher import (
     fits,
@@ -97,8 +97,12 @@ class StartsByLooks:
         self._in_gap = {job.nonce for job in jobs if job.state in WAITING}
 
     def may_have_missed_start(self, message: ParsedMessage, job: Job) -> bool:
-        """Return whether this is a final, and a gap may have hidden the job's start, and others with it."""
-        return message.kind in FINALS and job.message_id is None and job.nonce in self._in_gap
+        """Return whether this is a final, and a gap may have hidden the job's start, and others with it.
+
+        U1 to U4 need no start: whoever presses the button gets the same picture.
+        """
+        is_missing = job.message_id is None and not expected_of(job).names_picture
+        return is_missing and message.kind in FINALS and job.nonce in self._in_gap
 
     def _is_known(self, message: ParsedMessage, jobs: Mapping[str, Job], me: str | None) -> bool:
         """Return whether an id says whose this start or final is."""

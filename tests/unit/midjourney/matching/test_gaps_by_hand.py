@@ -13,7 +13,7 @@ from mjwatch.midjourney.matching.foreign_jobs import ForeignJob, ForeignJobs
 from mjwatch.midjourney.matching.matcher import AmbiguousMatch, Match, is_same_bot_job, match, match_history
 from mjwatch.midjourney.parsing.messages import read_message
 from mjwatch.midjourney.tracker import MessageTracker
-from mjwatch.model import Job, State
+from mjwatch.model import ButtonPress, Job, State
 from tests.helpers.message_shapes import (
     CHANNEL,
     ME,
@@ -166,6 +166,33 @@ def test_a_final_of_a_gap_is_not_taken_by_its_text_if_the_start_of_the_job_may_b
     found = channel.tracker.next_matched(seen)
     assert found is not None
     assert [type(event) for _, event in found[1]] == [ev.Finished]
+
+
+@pytest.mark.parametrize("pressed", ["upsample::2", "variation::2"])
+def test_of_two_equal_presses_in_a_gap_only_u1_to_u4_make_the_same_picture(pressed: str) -> None:
+    press = ButtonPress("600", f"MJ::JOB::{pressed}::{UUID_A}")
+    job = a_job(session_id="session", session_generation=1, button_press=press)
+    channel, jobs = a_channel(job, "session"), {job.id: job}
+    shown = ev.HistoryRead((result("690", "a dog"),), "690")
+    channel.history(shown, jobs)
+    channel.history_handled(shown, 1001.0)
+    final = result("700", uuid=UUID_B, reply_to="600")
+    upscaled = "**a red cat** - Image #2 <@1111000000000000001>"
+    varied = "**a red cat** - Variations (Strong) by <@1111000000000000001> (fast)"
+    final |= {"content": upscaled if pressed == "upsample::2" else varied}
+    found = channel.tracker.dispatch(create(final), jobs)
+    assert bool(found) == (pressed == "upsample::2")
+
+
+def test_a_gap_that_a_resumed_session_repeats_hides_no_start() -> None:
+    job = a_job(session_id="session", session_generation=1)
+    channel, jobs = a_channel(job, "session"), {job.id: job}
+    channel.load(None, "500")
+    shown = ev.HistoryRead((result("690", "a dog"),), "690")
+    channel.history(shown, jobs)
+    channel.history_handled(shown, 1001.0)
+    found = channel.tracker.dispatch(create(result("700")), jobs)
+    assert [type(event) for _, event in found] == [ev.Finished]
 
 
 def test_a_final_after_a_gap_is_taken_by_its_text_by_a_job_that_was_sent_after_it() -> None:
