@@ -392,7 +392,7 @@ class Runtime:
             self._metrics.stop(at_most(STATUS_PATIENCE))
         self._notifier.stop(at_most(HOOK_PATIENCE))
         if self._gallery:
-            # Nobody waits for the end of a drain that has done everything, and its gallery is to be complete.
+            # A run that has done everything may be the last one: its gallery is to be complete.
             self._gallery.stop(at_most(GALLERY_PATIENCE if self.resumable else STOP_PATIENCE))
 
 

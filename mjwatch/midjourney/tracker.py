@@ -382,7 +382,7 @@ class MessageTracker:
         job = jobs[found.job_id]
         if message.kind in FINALS and message.reply_to is not None and message.reply_to == job.message_id:
             self.references_seen = True
-        moved_to = self.looks.moved_to(job, jobs.values()) if message.kind is MessageKind.DELETED else None
+        moved_to = self.looks.moved_to(job) if message.kind is MessageKind.DELETED else None
         if moved_to is not None:
             return [(job.id, ev.Started(moved_to, by_looks=True))]
         events = list(job_events(message, job, found))

@@ -92,7 +92,7 @@ class Outbox:
         parents = [safe_name(part) for part in source.parent.parts]
         if parents and parents[0].casefold() in _RESERVED:
             parents[0] += "_"
-        elif parents and parents[0].startswith(_HIDDEN):
+        elif parents and parents[0].casefold().startswith(_HIDDEN):
             parents[0] = f"_{parents[0]}"
         return PurePosixPath(*([FAILED] if failed else []), *parents, f"{stem_of(job)}-{job.id}")
 

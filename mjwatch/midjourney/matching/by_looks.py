@@ -45,7 +45,7 @@ class StartsByLooks:
         self._foreign_jobs = foreign_jobs
         self._results = results
         self._in_gap: set[str | None] = set()
-        self._moved: ParsedMessage | None = None
+        self._moved: tuple[ParsedMessage, list[str]] | None = None
 
     def disputed_by(self, message: ParsedMessage, jobs: Mapping[str, Job], me: str | None) -> list[str]:
         """Return the jobs whose start was matched by looks, and that this message would fit without it.
@@ -73,21 +73,23 @@ class StartsByLooks:
 
     def note_moved(self, message: ParsedMessage, jobs: Mapping[str, Job], me: str | None) -> None:
         """Note a running message whose creation was not heard: a job of ours may continue in it."""
-        started = (job for job in jobs.values() if job.message_id is not None)
-        if may_be_mine(message, me) and any(fits(message, _without_start(job)) for job in started):
+        fitting = [job for job in jobs.values() if fits(message, _without_start(job))]
+        if may_be_mine(message, me) and any(job.message_id is not None for job in fitting):
             self._foreign_jobs.note(message, uncertain=True)
-            self._moved = message
+            self._moved = message, [job.id for job in fitting]
 
-    def moved_to(self, ours: Job, jobs: Iterable[Job]) -> str | None:
+    def moved_to(self, ours: Job) -> str | None:
         """Return the message in which our job, whose start is deleted, continues: no other job may be there.
 
-        In a session that hears all, what changes without having been created is a job that has moved.
+        In a session that hears all, what changes without having been created is a job that has moved. Jobs
+        that have ended since count, too: the message may be that of one of them.
         """
-        moved = self._moved
-        if moved is None or moved.message_id is None or not_newer(moved.message_id, ours.message_id):
+        if self._moved is None:
             return None
-        fitting = [job.id for job in jobs if fits(moved, _without_start(job))]
-        if fitting != [ours.id] or self._foreign_jobs.may_be_elsewhere(moved):
+        moved, candidates = self._moved
+        if candidates != [ours.id] or not_newer(moved.message_id, ours.message_id):
+            return None
+        if self._foreign_jobs.may_be_elsewhere(moved):
             return None
         self._foreign_jobs.forget_uncertain(moved.message_id)
         return moved.message_id

@@ -288,13 +288,14 @@ def test_trying_the_rename_leaves_nothing_behind(outbox: Outbox, root: Path, tmp
     assert list((tmp_path / "state/staging").iterdir()) == []
 
 
-@pytest.mark.parametrize("folder", [" .mjwatch-probe-a", " .mjwatch-staging"])
+@pytest.mark.parametrize("folder", [" .mjwatch-probe-a", " .mjwatch-staging", ".MJWATCH-Staging"])
 def test_a_sweep_removes_no_result_whatever_the_folder_of_its_file_is_called(
     outbox: Outbox, root: Path, folder: str
 ) -> None:
     published = outbox.publish(made_job("7k3f9a2m", f"{folder}/cat.txt"), files())
     outbox.sweep()
     assert (root / published / FILE_NAME).is_file()
+    assert not published.casefold().startswith(".mjwatch-")  # the same folder on macOS and Windows
 
 
 def test_a_sweep_clears_what_a_crash_left_and_nothing_else(
