@@ -151,7 +151,7 @@ class Engine:
         Then what a person asked for meanwhile is done and answered. Raises JournalError. ``patient``: where
         the journal can be read but not written, as on a full disk, the loop does the rest once it can be.
         """
-        self._channel.load(*map(self._journal.recall, ("gateway", "newest", "strangers", "held")))
+        self._channel.load(*map(self._journal.recall, ("gateway", "newest", "strangers", "held", "gap")))
         self.service.load()
         self.scheduler.load()
         self._table.load()

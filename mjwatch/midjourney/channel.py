@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mjwatch import effects as ef
 from mjwatch import events as ev
-from mjwatch.discord.json_values import id_of
+from mjwatch.discord.json_values import id_of, list_of, object_of, text_of
 from mjwatch.discord.stream_position import SilenceProof, StreamPosition
 from mjwatch.midjourney.tracker import MessageTracker
 from mjwatch.model import ENDED, IN_FLIGHT, Job, State
@@ -49,6 +49,7 @@ class Channel:
         self.silence = SilenceProof(quiet_time)
         self._stored_foreign_jobs = self.tracker.foreign_jobs.version
         self._stored_held = self.tracker.held.version
+        self._stored_gap = self._gap
         # Overdue jobs, by the time limit for which the history is to be read, and for which it has been.
         self._lookups: dict[str, float | None] = {}
         self._lookups_done: dict[str, float | None] = {}
@@ -63,22 +64,28 @@ class Channel:
     # ---- what the journal keeps of it
 
     def load(
-        self, position: object, newest: str | None, foreign_jobs: object = None, held: object = None
+        self,
+        position: object,
+        newest: str | None,
+        foreign_jobs: object = None,
+        held: object = None,
+        gap: object = None,
     ) -> None:
         """Start from what ``position`` gave to the journal; what happened since is unknown."""
         self.tracker.foreign_jobs.load(foreign_jobs)
         self.tracker.held.load(held)
-        self.position_stored()
+        self.tracker.looks.in_gap = set(map(text_of, list_of(object_of(gap).get("nonces"))))
         self.stream.load(position)
         self.tracker.me = self.stream.user_id
         self.tracker.newest = newest
-        self.tracker.begin_gap(replayed=True)
+        self.tracker.begin_gap(replayed=not object_of(gap).get("is_unread"))
+        self.position_stored()
 
     def position(self) -> dict[str, Any]:
         """Return for the journal from where a later start must read so that nothing is lost.
 
-        The foreign jobs and the held results come with it if they have changed. Call ``position_stored`` once
-        it is committed.
+        The foreign jobs, the held results and the gap come with it if they have changed. Call
+        ``position_stored`` once it is committed.
         """
         newest = self.tracker.known_until()
         if self.tracker.unmatched.messages:
@@ -88,21 +95,31 @@ class Channel:
             position["strangers"] = self.tracker.foreign_jobs.stored()
         if self.tracker.held.version != self._stored_held:
             position["held"] = self.tracker.held.stored()
+        if self._gap != self._stored_gap:
+            position["gap"] = self._gap
         return position
 
     @property
+    def _gap(self) -> dict[str, Any]:
+        """What a later start must know of gaps: a resumed session does not repeat what was missed in one."""
+        return {"is_unread": self.tracker.has_gap, "nonces": sorted(self.tracker.looks.in_gap)}
+
+    @property
     def is_unstored(self) -> bool:
-        """Whether the journal does not have the foreign jobs, or the held results, as they are.
+        """Whether the journal does not have the foreign jobs, the held results or the gap as they are.
 
         No job of ours may change for hours, and a session that ends meanwhile tells of them no more.
         """
         versions = self.tracker.foreign_jobs.version, self.tracker.held.version
-        return versions != (self._stored_foreign_jobs, self._stored_held)
+        # That a gap is over may be stored with the next step: until then a later start is only more careful.
+        is_gap_unstored = self._gap != self._stored_gap and any(self._gap.values())
+        return is_gap_unstored or versions != (self._stored_foreign_jobs, self._stored_held)
 
     def position_stored(self) -> None:
         """Note that the journal has committed the present position."""
         self._stored_foreign_jobs = self.tracker.foreign_jobs.version
         self._stored_held = self.tracker.held.version
+        self._stored_gap = self._gap
 
     # ---- the gateway
 

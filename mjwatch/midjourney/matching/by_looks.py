@@ -44,7 +44,8 @@ class StartsByLooks:
     def __init__(self, foreign_jobs: ForeignJobs, results: KnownResults) -> None:
         self._foreign_jobs = foreign_jobs
         self._results = results
-        self._in_gap: set[str | None] = set()
+        self.in_gap: set[str] = set()
+        """The nonces of the jobs whose start a gap may have hidden."""
         self._moved: tuple[ParsedMessage, list[str]] | None = None
 
     def disputed_by(self, message: ParsedMessage, jobs: Mapping[str, Job], me: str | None) -> list[str]:
@@ -96,7 +97,7 @@ class StartsByLooks:
 
     def gap_ends(self, jobs: Iterable[Job]) -> None:
         """Note that a gap's history is read, in which the looks of a message prove nothing for these jobs."""
-        self._in_gap = {job.nonce for job in jobs if job.state in WAITING}
+        self.in_gap = {job.nonce for job in jobs if job.state in WAITING and job.nonce is not None}
 
     def may_have_missed_start(self, message: ParsedMessage, job: Job) -> bool:
         """Return whether this is a final, and a gap may have hidden the job's start, and others with it.
@@ -104,7 +105,7 @@ class StartsByLooks:
         U1 to U4 need no start: whoever presses the button gets the same picture.
         """
         is_missing = job.message_id is None and not expected_of(job).names_picture
-        return is_missing and message.kind in FINALS and job.nonce in self._in_gap
+        return is_missing and message.kind in FINALS and job.nonce in self.in_gap
 
     def _is_known(self, message: ParsedMessage, jobs: Mapping[str, Job], me: str | None) -> bool:
         """Return whether an id says whose this start or final is."""

@@ -195,6 +195,25 @@ def test_a_gap_that_a_resumed_session_repeats_hides_no_start() -> None:
     assert [type(event) for _, event in found] == [ev.Finished]
 
 
+@pytest.mark.parametrize("is_read", [False, True])
+def test_a_start_that_a_gap_may_have_hidden_stays_so_over_a_restart_with_the_same_session(
+    is_read: bool,
+) -> None:
+    job = a_job(session_id="session", session_generation=1, interaction_id="550")
+    channel, jobs = a_channel(job, "session"), {job.id: job}
+    shown = ev.HistoryRead((result("690", "a dog"),), "690")
+    if is_read:
+        channel.history(shown, jobs)
+        channel.history_handled(shown, 1001.0)
+    stored = channel.position()
+    channel = Channel(CHANNEL, lambda **_: None, quiet_time=60.0)
+    channel.load(stored["gateway"], stored["newest"], gap=stored["gap"])
+    channel.stream.resumed(ev.GatewayResumed("session", 3), 1002.0)
+    channel.history(shown, jobs)
+    channel.history_handled(shown, 1003.0)
+    assert channel.tracker.dispatch(create(result("700")), jobs) == []
+
+
 def test_a_final_after_a_gap_is_taken_by_its_text_by_a_job_that_was_sent_after_it() -> None:
     channel = a_channel(a_job(), "session")
     empty = ev.HistoryRead((), None)
