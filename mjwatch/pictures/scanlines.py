@@ -154,11 +154,18 @@ class Scanlines:
         return ours <= MOST_GROWTH * pillows
 
     def has_pillows_filters(self, whole: Image.Image) -> bool:
-        """Return whether the filters are those that Pillow chooses, judged by some rows."""
-        for top, bottom in _bands(0, self.height, _BAND_ROWS, _BAND_SHARE):
-            band = Scanlines.filtered(whole.crop((0, top, self.width, bottom)))
-            rows = range(1, bottom - top)  # Pillow sees nothing above the first one
-            if band is None or any(band._filter(y) != self._filter(top + y) for y in rows):
+        """Return whether the filters are those that Pillow chooses, judged by some of the rows with content.
+
+        On blank rows most encoders agree.
+        """
+        blank = bytes(self._stride - 1)
+        begins = map(self._place, range(1, self.height))
+        filled = [y for y, at in enumerate(begins, 1) if self.stored[at + 1 : at + self._stride] != blank]
+        for first, _ in _bands(0, len(filled), _BAND_ROWS, _BAND_SHARE) if filled else ():
+            above, bottom = filled[first] - 1, min(filled[first] + _BAND_ROWS, self.height)
+            band = Scanlines.filtered(whole.crop((0, above, self.width, bottom)))
+            rows = range(1, bottom - above)  # Pillow sees nothing above the first one
+            if band is None or any(band._filter(row) != self._filter(above + row) for row in rows):
                 return False
         return True
 

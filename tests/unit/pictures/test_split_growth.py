@@ -140,6 +140,25 @@ def test_a_repetitive_png_with_bad_filters_gets_pillow_s() -> None:
     assert growth(filtered_png(256, rows)) <= 1.02
 
 
+@pytest.mark.parametrize(("filter", "ground"), [(0, 0), (2, 255)], ids=["none on black", "up on white"])
+def test_the_filters_of_a_repetitive_png_are_judged_where_it_is_not_blank(filter: int, ground: int) -> None:
+    side = 256
+    raw = bytearray([ground]) * (3 * side * side)
+    for y in range(30, 80):  # not in the middle, where an even spread would look
+        for x in range(90, 170):
+            at = 3 * (side * y + x)
+            raw[at : at + 3] = (x * x // 7 + 3 * y) % 256, (y * y // 5 + 2 * x) % 256, x * y // 9 % 256
+    lines = [bytes(raw[at : at + 3 * side]) for at in range(0, len(raw), 3 * side)]
+    above = [bytes(3 * side), *lines] if filter == 2 else [bytes(3 * side)] * side
+    rows = [
+        bytes([filter, *((a - b) % 256 for a, b in zip(line, other, strict=True))])
+        for line, other in zip(lines, above, strict=False)
+    ]
+    source = filtered_png(side, rows)
+    assert len(source) < 0.1 * len(raw)
+    assert growth(source) <= 1.02
+
+
 def test_the_standard_library_takes_over_where_zlib_ng_is_missing() -> None:
     with patch.dict("sys.modules", {"zlib_ng": None}):
         assert deflate._library() is zlib
