@@ -29,7 +29,7 @@ LARGEST_PICTURE = 64 * 1024 * 1024
 """Bytes of a download."""
 
 LONGEST_LENGTH = 20
-"""Digits of a Content-Length; one that is longer is no length."""
+"""Digits of a Content-Length; a longer number is no length."""
 
 LONGEST_BEGINNING = 16
 """Bytes at the start of a download that are reported; they say what kind of file it is."""
@@ -142,7 +142,7 @@ def _check_whole(data: bytes, response: Response, size: int | None, md5: bytes) 
     if response.headers.get("Content-Encoding", "identity") != "identity":
         raise DownloadError("a download is compressed, although mjwatch asked for plain bytes")
     header = response.headers.get("Content-Length", "")
-    named = int(header) if header.isdecimal() and len(header) < LONGEST_LENGTH else None
+    named = int(header) if header.isdecimal() and len(header) <= LONGEST_LENGTH else None
     for length in (size, named):
         if length is not None and length != len(data):
             raise DownloadError(f"a download has {len(data)} bytes instead of {length}")

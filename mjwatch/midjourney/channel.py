@@ -230,7 +230,6 @@ class Channel:
         self.stream.history_read(monotonic, upto=event.newest, complete=event.complete)
         if event.complete:
             self._lookups_done.update(self._lookups)
-        if event.complete:
             self.tracker.end_gap()
 
     def history_failed(self, monotonic: float) -> float:

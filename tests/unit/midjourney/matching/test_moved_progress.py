@@ -131,13 +131,13 @@ def test_the_only_job_that_may_be_there_continues_in_the_message_once_its_start_
 
 def test_a_message_that_may_have_been_a_job_s_that_has_ended_is_not_that_of_the_other() -> None:
     channel, job = a_channel(), running(job_uuid=UUID_A)
-    twin = replace(job, id="twin", message_id="601", interaction_id="560", nonces=("99",), job_uuid=UUID_B)
-    channel.tracker.dispatch(update(MOVED), {job.id: job, twin.id: twin})
+    other = replace(job, id="other", message_id="601", interaction_id="560", nonces=("99",), job_uuid=UUID_B)
+    channel.tracker.dispatch(update(MOVED), {job.id: job, other.id: other})
     channel.dispatch_handled(update(MOVED), 1001.0)
-    read(channel, {job.id: job, twin.id: twin}, 1002.0, MOVED)
-    twin = followed(twin, heard(channel, delete("601"), twin))
-    assert (twin.message_id, twin.job_uuid) == ("601", UUID_B)
-    ((_, finished),) = heard(channel, create(result("700", uuid=UUID_B, reply_to="601")), twin)
+    read(channel, {job.id: job, other.id: other}, 1002.0, MOVED)
+    other = followed(other, heard(channel, delete("601"), other))
+    assert (other.message_id, other.job_uuid) == ("601", UUID_B)
+    ((_, finished),) = heard(channel, create(result("700", uuid=UUID_B, reply_to="601")), other)
     assert (type(finished), finished.result.matched_by) == (ev.Finished, "reference")
 
 
