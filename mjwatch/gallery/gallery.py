@@ -94,9 +94,11 @@ class Gallery:
         with self._locked():
             install(self._outbox, GALLERY_FOLDER)
             with open_folder(self._outbox, [GALLERY_FOLDER], make=True) as folder:
-                for name, data in ((INDEX, index_script(0)), (STATUS, status_script(None))):
-                    if not folder.exists(name):  # a browser logs an error for a missing file
-                        folder.replace(name, data)
+                # A browser logs an error for a missing file.
+                if not folder.exists(INDEX):
+                    folder.replace(INDEX, index_script(0))
+                with suppress(FileExistsError):  # another thread may just be replacing it
+                    folder.create(STATUS, status_script(None))
 
     def show_status(self, status: Mapping[str, Any]) -> None:
         """Show the state of the service, as ``status.json`` has it."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bench.processes import environment, simulator
+from tests.helpers.published import manifest_paths
 from tests.helpers.timeouts import deadline
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class ManyJobs:
 
     def jobs(self) -> list[dict[str, Any]]:
         """Return the manifests in the outbox in the order of the gallery."""
-        found = [json.loads(path.read_text("utf-8")) for path in self.outbox.glob("**/manifest.json")]
+        found = [json.loads(path.read_text("utf-8")) for path in manifest_paths(self.outbox)]
         found.sort(key=lambda job: job["job"])
         return sorted(found, key=lambda job: str(job["times"]["published"]), reverse=True)
 

@@ -12,15 +12,16 @@ import time
 import urllib.request
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.inbox.filenames import OWNER_FILE
 from tests.helpers.daemons import Daemon, ForkedDaemon, run_forked
+from tests.helpers.published import manifest_paths
 from tests.helpers.timeouts import deadline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 SHORT_LIMITS_MODULE = "tests.scenarios.short_limits"
 HANG = deadline(60.0)
@@ -160,19 +161,11 @@ class Stage:
             return made
 
     def manifests(self) -> list[dict[str, Any]]:
-        return [json.loads(path.read_text()) for path in self._manifest_paths()]
-
-    def _manifest_paths(self) -> list[Path]:
-        """Return what is published; hidden folders are on their way to another place, and vanish."""
-        paths: list[Path] = []
-        for folder, names, files in os.walk(self.outbox):
-            names[:] = [name for name in names if not name.startswith(".")]
-            paths += [Path(folder, "manifest.json")] * ("manifest.json" in files)
-        return sorted(paths)
+        return [json.loads(path.read_text()) for path in manifest_paths(self.outbox)]
 
     def folders(self) -> dict[str, Path]:
         """Return the folders of the jobs by job id."""
-        return {json.loads(path.read_text())["job"]: path.parent for path in self._manifest_paths()}
+        return {json.loads(path.read_text())["job"]: path.parent for path in manifest_paths(self.outbox)}
 
     def check_simulator_record(self) -> None:
         """Check that nothing ran twice, all pictures belong to their job, and no CDN got the token."""

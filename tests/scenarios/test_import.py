@@ -13,6 +13,7 @@ from PIL import Image
 
 from mjwatch.simulator.cdn.render import job_colours
 from mjwatch.simulator.world import STRANGER_ID, USER_ID
+from tests.helpers.published import manifest_paths
 from tests.scenarios.picture_checks import first_pixels
 from tests.scenarios.stage import HANG, Stage, open_stage, wait_until
 
@@ -72,7 +73,7 @@ def check_nothing_was_sent(stage: Stage) -> None:
 def killed_in_the_middle(stage: Stage, process: Daemon, folders: int) -> None:
     """Kill the process once there are so many folders."""
     wait_until(
-        lambda: len(list(stage.outbox.glob("**/manifest.json"))) >= folders or process.poll() is not None,
+        lambda: len(manifest_paths(stage.outbox)) >= folders or process.poll() is not None,
         f"{folders} folders",
     )
     process.send_signal(signal.SIGKILL)

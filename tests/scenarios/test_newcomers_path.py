@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.helpers.published import manifest_paths
 from tests.scenarios.required_programs import program
 from tests.scenarios.stage import open_stage, wait_until
 from tests.scenarios.tmux_terminal import open_terminal
@@ -150,7 +151,7 @@ def demo_in_order(lines: list[str]) -> list[str]:
 
 def jobs_in(outbox: Path) -> dict[str, str]:
     """Return the ids of the jobs that are done, by prompt."""
-    manifests = [json.loads(path.read_text()) for path in outbox.glob("**/manifest.json")]
+    manifests = [json.loads(path.read_text()) for path in manifest_paths(outbox)]
     return {job["prompt"]["submitted"]: job["job"] for job in manifests if job["state"] == "done"}
 
 

@@ -16,6 +16,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from tests.helpers.published import manifest_paths
 from tests.scenarios.installed_service import FOLDERS, PROGRAM, ROOT, InstalledService, installed_service
 from tests.scenarios.required_programs import program
 from tests.scenarios.stage import wait_until
@@ -170,7 +171,7 @@ def test_what_a_member_makes_closed_is_taken_once_and_removed_after_the_shown_co
 
 def _pictures(service: InstalledService, prompt: str) -> Path | None:
     """Return the folder with the pictures of this prompt, as a path in the machine."""
-    for path in service.outbox.glob("**/manifest.json"):
+    for path in manifest_paths(service.outbox):
         manifest = json.loads(path.read_text())
         if manifest["state"] == "done" and manifest["prompt"]["submitted"] == prompt:
             return Path(FOLDERS, "outbox", path.parent.relative_to(service.outbox))

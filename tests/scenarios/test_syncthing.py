@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.helpers.published import manifest_paths
 from tests.scenarios.other_host import check_refused, other_host
 from tests.scenarios.stage import Stage, open_stage, wait_until
 from tests.scenarios.syncthing_pair import Syncthing, syncthing_pair
@@ -46,7 +47,7 @@ class Machines:
 
     def complete(self) -> list[dict[str, Any]]:
         """Return the manifests in the remote outbox of which all files have arrived."""
-        return [m for m in map(complete_manifest, self.outbox.glob("**/manifest.json")) if m is not None]
+        return [m for m in map(complete_manifest, manifest_paths(self.outbox)) if m is not None]
 
 
 def complete_manifest(path: Path) -> dict[str, Any] | None:

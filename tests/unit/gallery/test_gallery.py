@@ -465,3 +465,12 @@ def test_two_writers_take_turns(
         Gallery(outbox, tmp_path / "state").add(folders)
     gallery.add(folders)
     assert len(entries(outbox)) == 2
+
+
+def test_installing_leaves_alone_what_another_thread_is_writing(tmp_path: Path) -> None:
+    written = tmp_path / "outbox/_gallery/~syncthing~status.js.tmp"
+    written.parent.mkdir(parents=True)
+    written.write_text("the state")
+    Gallery(tmp_path / "outbox", tmp_path / "state").install()
+    assert written.read_text() == "the state"
+    assert written.with_name("status.js").exists()
