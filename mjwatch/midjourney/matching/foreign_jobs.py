@@ -190,9 +190,10 @@ class ForeignJobs:
 
         If more than one fits, those stay that keep more results from being taken for ours: an earlier attempt
         of ours ends before a job by hand, because it is no rival of its own job, and the oldest ends last.
-        ``running``: the start messages of jobs that stay, because they may still run.
+        ``running``: the start messages of jobs that stay, because they may still run. So may a queued one,
+        whose start was not seen.
         """
-        fitting = [job for job in self._by_message.values() if job.may_match(final)]
+        fitting = [job for job in self._by_message.values() if job.may_match(final) and not job.queued]
         fitting = [job for job in fitting if job.owner is not None] or fitting
         ended = next((job for job in reversed(fitting) if job.message_id not in running), None)
         if ended is not None:

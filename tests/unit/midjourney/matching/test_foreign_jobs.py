@@ -85,6 +85,13 @@ def test_an_ended_job_keeps_its_ids_and_not_its_prompt() -> None:
     assert not foreign_jobs.may_include(read(result("701")))
 
 
+def test_a_queued_job_whose_start_was_not_seen_is_not_ended_by_looks() -> None:
+    foreign_jobs = ForeignJobs()
+    foreign_jobs.add(ForeignJob("580", "a red cat", since="580", queued=True, nonce="77"))
+    foreign_jobs.end_by_content(read(result("700", uuid=UUID_B)))
+    assert foreign_jobs.may_include(read(result("701", uuid=UUID_A)))
+
+
 def test_one_final_seen_twice_ends_one_of_two_equal_jobs() -> None:
     foreign_jobs = ForeignJobs()
     for message_id in ("590", "591"):
