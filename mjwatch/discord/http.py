@@ -71,9 +71,10 @@ class _Phase(IntEnum):
 class _Call:
     """The record of one call: how far it has got, and until when it may last."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, clock: Callable[[], float]) -> None:
         self._seconds = seconds
-        self._until = time.monotonic() + seconds
+        self._clock = clock
+        self._until = clock() + seconds
         self.phase = _Phase.BUILDING
 
     def reaches(self, phase: _Phase) -> None:
@@ -82,7 +83,7 @@ class _Call:
 
     def time_left(self) -> float:
         """Return the seconds that are left; raise _TooSlowError if none are."""
-        left = self._until - time.monotonic()
+        left = self._until - self._clock()
         if left <= 0:
             raise _TooSlowError(f"it took longer than {self._seconds:.0f} s")
         return left
@@ -272,7 +273,7 @@ class Transport:
         is_local = is_loopback(url) if self._is_local is None else self._is_local
         proxy = None if is_local else _remote_proxy(url, self._proxy)
         self._drop_idle_connections()
-        call = _Call(self._deadline)
+        call = _Call(self._deadline, self._clock)
         outer = _CALL.set(call)
         try:
             return self._session.request(

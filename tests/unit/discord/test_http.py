@@ -10,7 +10,20 @@ from mjwatch.discord.http import IDLE_LIMIT, Transport
 from mjwatch.errors import NotReachedError, UnansweredError
 from tests.helpers.raw_server import raw_server, read_request
 from tests.helpers.timeouts import deadline
-from tests.helpers.wire_servers import Answer, http_server
+from tests.helpers.wire_servers import Answer, Request, http_server
+
+
+class Stopwatch:
+    """A clock that stands still until a server starts it: connecting may take any time on a busy machine."""
+
+    def __init__(self) -> None:
+        self._began: float | None = None
+
+    def start(self) -> None:
+        self._began = time.monotonic()
+
+    def __call__(self) -> float:
+        return 0.0 if self._began is None else time.monotonic() - self._began
 
 
 def test_a_connection_that_was_idle_for_long_is_not_used_again() -> None:
@@ -37,8 +50,14 @@ def test_too_large_an_answer_is_not_read_to_its_end(size: int, limit: int) -> No
 
 
 def test_a_slow_body_ends_at_its_deadline() -> None:
-    with http_server(lambda _request: Answer(body=b"x" * 1000, drip=0.02)) as server:
-        transport = Transport(deadline=0.1)
+    clock = Stopwatch()
+
+    def answer(_request: Request) -> Answer:
+        clock.start()
+        return Answer(body=b"x" * 1000, drip=0.02)
+
+    with http_server(answer) as server:
+        transport = Transport(deadline=0.1, clock=clock)
         with pytest.raises(UnansweredError, match="longer than"):
             transport.read_body(transport.send("GET", server.url))
         transport.close()
@@ -75,14 +94,17 @@ def drip(connection: socket.socket, data: bytes) -> None:
 @pytest.mark.parametrize("answer", DRIPPED, ids=lambda answer: str(answer[:24]))
 @pytest.mark.parametrize("tunnelled", [False, True])
 def test_an_answer_that_drips_in_byte_by_byte_ends_at_the_deadline(answer: bytes, tunnelled: bool) -> None:
+    clock = Stopwatch()
+
     def talk(connection: socket.socket) -> None:
         read_request(connection)
+        clock.start()
         drip(connection, answer)
 
     with raw_server(talk, []) as port:
         proxy = f"http://127.0.0.1:{port}" if tunnelled else ""
         url = "https://discord.example.org/" if tunnelled else f"http://127.0.0.1:{port}/"
-        transport = Transport(proxy=proxy, timeout=(deadline(5), deadline(5)), deadline=0.2)
+        transport = Transport(proxy=proxy, timeout=(deadline(5), deadline(5)), deadline=0.2, clock=clock)
         start = time.monotonic()
         with pytest.raises(NotReachedError if tunnelled else UnansweredError):
             transport.read_body(transport.send("POST", url, json={}))
@@ -123,9 +145,16 @@ def test_a_compressed_answer_is_decompressed() -> None:
 
 
 def test_a_receiver_that_does_not_read_ends_an_upload_at_the_deadline() -> None:
+    clock = Stopwatch()
     stop = threading.Event()
-    with raw_server(lambda _connection: print(stop.wait(deadline(10))), []) as port:
-        transport = Transport(timeout=(deadline(5), deadline(5)), deadline=0.2)
+
+    def talk(connection: socket.socket) -> None:
+        connection.recv(1)
+        clock.start()
+        assert stop.wait(deadline(10))
+
+    with raw_server(talk, []) as port:
+        transport = Transport(timeout=(deadline(5), deadline(5)), deadline=0.2, clock=clock)
         with pytest.raises(UnansweredError):
             transport.send("PUT", f"http://127.0.0.1:{port}/", data=bytes(32 << 20))
         stop.set()
