@@ -208,6 +208,18 @@ def test_what_is_no_photo_does_not_grow_whatever_it_comes_from(
     assert sum(map(len, pieces)) <= 1.02 * by_default(out.getvalue())
 
 
+@pytest.mark.parametrize("source", ["PNG", "JPEG"])
+def test_only_a_small_grid_is_left_to_pillow(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = encoded(noise("RGB", (64, 64)), source)
+    monkeypatch.setattr(split, "_CUT_ABOVE", 64 * 64 - 1)
+    cut = split_grid(data, "png")
+    monkeypatch.setattr(split, "_CUT_ABOVE", 64 * 64)
+    monkeypatch.setattr(split, "Scanlines", None)
+    for tile, same in zip(split_grid(data, "png"), cut, strict=True):
+        assert tile != same
+        assert_same(opened(tile), opened(same))
+
+
 @pytest.mark.parametrize("source", ["JPEG", "WEBP"])
 def test_a_photo_from_a_lossy_file_is_not_searched_for_repeats(
     source: str, monkeypatch: pytest.MonkeyPatch

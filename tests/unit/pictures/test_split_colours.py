@@ -28,6 +28,11 @@ COLOUR_CHUNKS = b"".join(chunk(*part) for part in COLOURS.items())
 ORIENTATION = 0x0112
 
 
+@pytest.fixture(autouse=True, params=[0, 256 * 256], ids=["cut", "encoded"])
+def cut_all(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(split, "_CUT_ABOVE", request.param)
+
+
 def photo(side: int, mode: str = "RGB") -> Image.Image:
     raw = random.Random(1).randbytes(side * side * 3)
     return Image.frombytes("RGB", (side, side), raw).filter(ImageFilter.GaussianBlur(0.8)).convert(mode)
