@@ -26,7 +26,7 @@ from mjwatch.prompts.parameters import read_parameters
 from mjwatch.prompts.request import PromptKeys, PromptRequest, make_request
 from mjwatch.prompts.source_text import MAX_BYTES, decode, prompt_lines
 from mjwatch.prompts.structure import list_entries, one_prompt
-from mjwatch.settings.values import did_you_mean, shown
+from mjwatch.settings.values import did_you_mean, shown, toml_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,7 +102,7 @@ def forced(data: bytes, name: str) -> tuple[str, bytes]:
     if kind == ".toml":
         return name, data if "force" in tomlfile.parse(text) else f"force = true\n{text}".encode()
     lines = [line for _, line in prompt_lines(text)]
-    prompts = json.dumps(lines if kind == ".list.txt" else [" ".join(lines)], ensure_ascii=False)
+    prompts = toml_value(lines if kind == ".list.txt" else [" ".join(lines)])
     stem = name[: -len(".txt")]
     return f"{stem}.toml", f"force = true\nprompts = {prompts}\n".encode()
 

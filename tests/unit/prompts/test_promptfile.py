@@ -407,6 +407,12 @@ def test_plain_words_come_back_whatever_the_encoding_and_the_line_breaks(
     assert texts(data, name) == [" ".join(words)]
 
 
+def test_a_control_character_is_named_also_where_the_prompt_is_forced() -> None:
+    name, data = forced(b"a red\x7f fox", "a.txt")
+    with pytest.raises(PromptFileError, match=r"U\+007F"):
+        read_prompt_file(data, name)
+
+
 @given(WORDS)
 def test_a_prompt_reads_the_same_when_its_text_is_read_again(words: list[str]) -> None:
     (once,) = texts(" ".join([*words, "cat", CAT, "--ar", "16:9"]))
