@@ -451,9 +451,9 @@ def test_a_reader_never_writes(path: Path, journal: Journal) -> None:
 def test_readers_are_never_locked_out_by_the_writer_nor_the_writer_by_them(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    connect = sqlite3.connect
+    connect: Any = sqlite3.connect
 
-    def patient(*arguments: Any, timeout: float, **options: Any) -> sqlite3.Connection:
+    def patient(*arguments: Any, timeout: float, **options: Any) -> Any:
         return connect(*arguments, timeout=timeout * deadline(5), **options)  # one may stop with a lock
 
     monkeypatch.setattr(sqlite3, "connect", patient)

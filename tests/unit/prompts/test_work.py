@@ -254,6 +254,7 @@ def test_a_quarter_of_the_longest_text_is_read_in_a_moment(name: str) -> None:
 def assert_read_in_a_moment(reader: Callable[[str], Any], text: str) -> None:
     """Measure again if it takes long: other processes slow the caches and the core's other half down."""
     limit = CPU_LIMIT * len(text) / SIZE + 0.1
+    spent = 0.0
     for _ in range(TRIES):
         spent = cpu_seconds(lambda: read(reader, text))
         if spent < limit or spent < limit * cpu_slowness():
