@@ -75,6 +75,7 @@ class Inbox:
         ownership: Ownership | None = None,
         max_jobs: int = 100,
         reading_note: Path | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """``max_jobs``: the most jobs of one file. ``reading_note``: where to note what is being read."""
         self._root = root
@@ -82,9 +83,10 @@ class Inbox:
         self._interval = scan_interval
         self._keep = keep
         self._ownership = ownership
+        self._monotonic = monotonic
         self._scanner = InboxScanner(root)
         self._settling = Settling(settle, settle_incomplete)
-        self._in_flight = InFlightFiles()
+        self._in_flight = InFlightFiles(monotonic)
         self._hints = ChangeHints(root)
         self._watcher = FolderWatcher(root, self._hints)
         self._guard = ReadingGuard()
@@ -201,15 +203,16 @@ class Inbox:
 
     def _remove_taken(self, path: str, identity: tuple[int, ...]) -> None:
         """Remove a taken file, unless it has changed. Raise OSError if that fails; scans try it again."""
-        try:
-            is_removed = remove_taken(self._root, path, identity)
-        except OSError:
-            self._unremoved[path] = identity
-            with suppress(OSError):
-                found = identify(self._root, path)
-                if found is not None and found[:4] == identity[:4]:
-                    self._in_flight.ignore(path, found)  # the failed removal has changed its ctime
-            raise
+        with self._in_flight.removing(path, identity):
+            try:
+                is_removed = remove_taken(self._root, path, identity)
+            except OSError:
+                self._unremoved[path] = identity
+                with suppress(OSError):
+                    found = identify(self._root, path)
+                    if found is not None and found[:4] == identity[:4]:
+                        self._in_flight.ignore(path, found)  # the failed removal has changed its ctime
+                raise
         self._unremoved.pop(path, None)
         if not is_removed:
             log.info(
@@ -228,25 +231,25 @@ class Inbox:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            began = time.monotonic()
+            began = self._monotonic()
             with self._liveness:
                 next_turn = self._turn_safely(self._hints.take())
-            self._stopping.wait(min(max(SHORTEST_PAUSE, time.monotonic() - began), LONGEST_PAUSE))
-            self._hints.wait(max(0.0, next_turn - time.monotonic()))
+            self._stopping.wait(min(max(SHORTEST_PAUSE, self._monotonic() - began), LONGEST_PAUSE))
+            self._hints.wait(max(0.0, next_turn - self._monotonic()))
 
     def _turn_safely(self, hints: set[str] | None) -> float:
         """Scan, hand over what is due, and report. Return the time of the next turn."""
         try:
-            self._turn(hints, time.monotonic())
+            self._turn(hints, self._monotonic())
         except OSError as error:
             self._trouble = inbox_trouble(self._root, error)
-            self._next_scan = time.monotonic() + min(SCAN_INTERVAL, self._interval)
+            self._next_scan = self._monotonic() + min(SCAN_INTERVAL, self._interval)
         except (
             Exception
         ):  # the top of a thread: an error with one file must not end the watch over the others
             log.exception("mjwatch could not scan the inbox because of an unexpected error")
             self._stopping.wait(min(SCAN_INTERVAL, self._interval))
-        settling, in_flight = self._settling.status(time.monotonic()), self._in_flight.status()
+        settling, in_flight = self._settling.status(self._monotonic()), self._in_flight.status()
         next_turn = self._next_turn(settling, in_flight)
         self._report(settling, in_flight)
         return next_turn
@@ -295,7 +298,7 @@ class Inbox:
             self._watcher.is_complete and self._watcher.remote is None and self._trouble is None
         )
         interval = self._interval if relies_on_events else min(SCAN_INTERVAL, self._interval)
-        self._next_scan = time.monotonic() + interval
+        self._next_scan = self._monotonic() + interval
 
     def _apply(self, scan: InboxScan, now: float) -> None:
         """Note which files are there, and so which are gone."""
@@ -313,7 +316,9 @@ class Inbox:
             except OSError:
                 self._hints.add_everything()  # a full scan handles a folder that can't be read
                 continue
-            if identity is None:
+            if identity is None and folder_identity(self._root) != self._scan.root_identity:
+                self._hints.add_everything()  # not the file is gone, but the inbox
+            elif identity is None:
                 self._scan.files.pop(path, None)
                 self._settling.forget(path)
             else:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from mjwatch.errors import PromptFileError
@@ -23,7 +23,7 @@ from mjwatch.prompts.promptfile import MAX_BYTES, looks_incomplete
 from mjwatch.prompts.source_text import sha256
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Mapping
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from mjwatch.inbox.filenames import CompanionManifest
@@ -71,6 +71,7 @@ class InFlightFiles:
         self._remembered: dict[str, tuple[float, Identity]] = {}
         self._retry_at: dict[str, float] = {}
         self._kept: dict[str, str] = {}
+        self._removing: dict[str, tuple[int, ...]] = {}
 
     def add(self, path: str, identity: Identity, size: int) -> None:
         """Note that a file is handed over now; it takes ``size`` bytes of memory."""
@@ -86,6 +87,15 @@ class InFlightFiles:
         """Treat this file as handled until its identity changes."""
         with self._lock:
             self._identities[path] = identity
+
+    @contextmanager
+    def removing(self, path: str, identity: tuple[int, ...]) -> Iterator[None]:
+        """Treat this file as handled, whatever its ctime, while it is being removed."""
+        self._removing[path] = identity
+        try:
+            yield
+        finally:
+            self._removing.pop(path, None)
 
     def release(self, path: str) -> bool:
         """Note that the engine has dealt with a file. Return whether that makes room for others."""
@@ -104,7 +114,10 @@ class InFlightFiles:
 
     def is_handled(self, path: str, identity: Identity) -> bool:
         """Return whether the file was handed over, or is to be ignored, and still looks so."""
-        return self._identities.get(path) == identity
+        if self._identities.get(path) == identity:
+            return True
+        removed = self._removing.get(path)
+        return removed is not None and removed[:4] == identity[:4]
 
     def last_identity(self, path: str) -> Identity | None:
         """Return how a file of that name looked when it was handed over; it may be gone, but not for long."""
@@ -181,6 +194,7 @@ class FilePickup:
     def notice(self, path: str, identity: Identity, now: float) -> None:
         """Take note of a file found by a scan, with this identity."""
         if self._in_flight.is_handled(path, identity):
+            self._settling.forget(path)  # a scan during a failed removal may have seen it with another ctime
             return
         is_manifest = _is_manifest(path)
         file = self._settling.observe(path, identity, now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,17 @@ class Running:
         self.events: queue.Queue[FileSettled | InboxScanned] = queue.Queue()
         options = {"settle": SETTLE, "settle_incomplete": INCOMPLETE, "scan_interval": 0.03, **options}
         self.last = InboxScanned(0)
-        self.inbox = Inbox(root, self.events.put, keep=keep, ownership=ownership, **options)
+        self._skipped = 0.0
+        self.inbox = Inbox(
+            root, self.events.put, keep=keep, ownership=ownership, monotonic=self._monotonic, **options
+        )
+
+    def _monotonic(self) -> float:
+        return time.monotonic() + self._skipped
+
+    def skip(self, seconds: float) -> None:
+        """Set the inbox's clock ahead, so that a wait which is long for a test ends at the next scan."""
+        self._skipped += seconds
 
     def settled(self) -> FileSettled:
         """Return the next settled file."""

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from docs import make_cli, make_config, make_man, make_packages
+from tests.helpers.timeouts import deadline
 
 if TYPE_CHECKING:
     from types import ModuleType
 
+HANG = deadline(30.0)
 READERS = (["groff", "-man", "-Tutf8", "-ww", "-z"], ["mandoc", "-Tlint", "-Wwarning"])
 MACROS = {".TH", ".SH", ".SS", ".PP", ".TP", ".IP", ".RS", ".RE", ".B", ".I", ".BR", ".RI", '.\\"'}
 
@@ -48,6 +50,6 @@ def test_readers_of_manual_pages_that_are_here_find_nothing_to_say() -> None:
     for reader in READERS:
         if shutil.which(reader[0]):
             done = subprocess.run(
-                [*reader, str(make_man.PAGE)], capture_output=True, text=True, timeout=60, check=False
+                [*reader, str(make_man.PAGE)], capture_output=True, text=True, timeout=HANG, check=False
             )
             assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -10,6 +10,7 @@ import json
 import shutil
 import subprocess
 import threading
+import time
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -20,7 +21,7 @@ import pytest
 
 from mjwatch.gallery.gallery import Gallery
 from mjwatch.model import Button, Prompt, Source, State
-from tests.helpers.browser import PHONE, open_gallery
+from tests.helpers.browser import PHONE, TIMEOUT_MS, open_gallery
 from tests.helpers.job_factory import RESULT
 from tests.helpers.outbox_factory import a_folder, a_job
 
@@ -411,9 +412,8 @@ def test_pictures_are_downloaded_from_a_server(browser: Browser, outbox: Path) -
         page.locator(".download").first.click()
         page.locator(".tool", has_text="Download all").click()
         wanted = ["note_1.webp", *(f"note_{n}.webp" for n in range(1, 5))]
-        for _ in range(500):
-            if len(names) == len(wanted):
-                break
+        end = time.monotonic() + TIMEOUT_MS / 1000
+        while len(names) < len(wanted) and time.monotonic() < end:
             page.wait_for_timeout(20)
         assert names == wanted
         assert page.locator(".facts a", has_text="Open folder").count() == 0

@@ -26,6 +26,7 @@ from mjwatch.model import Prompt, Source, State
 from mjwatch.pictures.split import image_facts, thumbnail_of
 from tests.helpers.gallery_page import in_subprocess
 from tests.helpers.outbox_factory import a_folder, a_job, an_outbox
+from tests.helpers.timeouts import deadline
 from tests.helpers.unprivileged_user import unprivileged
 
 if TYPE_CHECKING:
@@ -394,6 +395,7 @@ def test_the_page_that_another_process_renders_is_the_one_that_this_process_rend
     rendered_here = gallery.page.read_bytes()
     gallery.page.unlink()
     monkeypatch.setattr(page_module, "_render_in_subprocess", in_subprocess)
+    monkeypatch.setattr(page_module, "RENDER_TIMEOUT", deadline(60))
     monkeypatch.setattr(page_module, "render", lambda *_: pytest.fail("rendered in this process"))
     gallery.install()
     assert gallery.page.read_bytes() == rendered_here

@@ -94,7 +94,7 @@ def test_files_dropped_at_the_same_time_all_arrive(inbox: Path) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join()
     assert sorted(names) == left(inbox)
     assert len({(inbox / name).read_bytes() for name in names}) == 20
 

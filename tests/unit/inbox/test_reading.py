@@ -31,9 +31,10 @@ LONG = "# a comment\n" * (LIGHT // 8) + "a cat\n"
 KILLED = """
 import queue, sys, threading
 from pathlib import Path
-from mjwatch.inbox import pickup
+from mjwatch.inbox import pickup, reading
 from mjwatch.inbox.inbox import Inbox
 
+reading.SLOW_AFTER, reading.PATIENCE = 0.1, 3600.0
 pickup.read_settled = lambda *arguments: threading.Event().wait()
 root, note = map(Path, sys.argv[1:])
 Inbox(root, print, settle=0.05, settle_incomplete=0.3, scan_interval=0.03, reading_note=note).start()
@@ -116,6 +117,7 @@ def test_a_file_that_takes_too_long_is_rejected_and_the_next_one_is_read(
         assert "could not read this file within" in slow.error.message
         assert [prompt.text for prompt in quick.prompts] == ["a dog"]
         assert it.inbox.healthy
+        monkeypatch.setattr(reading, "PATIENCE", HANG)
         gate.set()
         (root / "a.txt").unlink()
         move_in(root / "c.txt", LONG)  # the same content is read when it comes again
@@ -126,6 +128,7 @@ def test_a_reading_that_lasts_is_noted_and_the_note_ends_with_it(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gate: threading.Event
 ) -> None:
     monkeypatch.setattr(reading, "SLOW_AFTER", 0.01)
+    monkeypatch.setattr(reading, "PATIENCE", 2 * HANG)
     note = tmp_path / "note"
     move_in(root / "a.txt", LONG)
     with running(root, reading_note=note) as it:

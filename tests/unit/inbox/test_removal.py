@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -116,7 +115,7 @@ def test_a_link_that_looks_like_one_of_ours_is_not_put_back(root: Path, tmp_path
 
 def test_a_name_with_no_room_for_another_before_it_is_removed_too(root: Path) -> None:
     name = "ä" * 125 + ".txt"
-    with running(root) as it:
+    with running(root, settle_incomplete=HANG) as it:  # so long it may stay empty until it is written
         (root / name).write_text("a cat\n")
         file = it.settled()
         assert it.inbox.remove(file.path, file.identity)
@@ -157,7 +156,7 @@ def test_what_could_not_be_removed_goes_once_it_is_allowed_and_is_not_taken_agai
         for name in ("cat.txt", "dog.txt"):
             (root / "sub" / name).write_text("a cat\n")
         (root / "sub").chmod(0o500)
-        with running(root) as it:
+        with running(root, settle_incomplete=HANG) as it:
             for file in (it.settled(), it.settled()):
                 assert not it.inbox.remove(file.path, file.identity)
             assert set(it.left()) == {"sub/cat.txt", "sub/dog.txt"}
@@ -187,7 +186,7 @@ def test_a_file_that_can_be_renamed_but_not_removed_is_where_it_was(
 
 
 def test_many_threads_may_remove_at_once(root: Path) -> None:
-    with running(root) as it:
+    with running(root, settle_incomplete=HANG) as it:
         for number in range(40):
             (root / f"{number}.txt").write_text("a cat\n")
         files = [it.settled() for _ in range(40)]
@@ -204,7 +203,8 @@ def test_a_deferred_file_is_reported_at_once_and_not_at_the_next_full_scan(root:
     with running(root, scan_interval=10 * HANG) as it:
         move_in(root / "cat.ready.txt")
         file = it.settled()
-        time.sleep(0.2)  # the look that found it is over, as it is when an answer comes from the journal
+        # The scan that found it is over, as it is when an answer comes from the journal.
+        assert it.events.get(timeout=HANG) == InboxScanned(0)
         it.inbox.defer(file.path, "it came too often", 10 * HANG)
         while not (isinstance(event := it.events.get(timeout=HANG), InboxScanned) and event.ignored):
             pass

@@ -10,6 +10,7 @@ import errno
 import itertools
 import json
 import logging
+import queue
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -24,22 +25,40 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NOW = 1_800_000_000.0
+HANG = deadline(20.0)
+
+
+@pytest.fixture(autouse=True)
+def no_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no version be tried again while a test stands still."""
+    monkeypatch.setattr("mjwatch.outbox.status_file.RETRY_DELAY", 3600.0)
 
 
 class Service:
-    """Facts that a test changes, and word of each version that is written."""
+    """Facts that a test changes, and word of each look at them and of each version that is written."""
 
     def __init__(self, outbox: Path) -> None:
         self.facts: dict[str, Any] = {"daemon": True, "paused": None, "live": [{"job": "a", "percent": 1}]}
         self.versions: list[dict[str, Any]] = []
-        self.seen = threading.Semaphore(0)
+        self.seen: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self.notified = threading.Event()
         self.tried: list[OSError | OutboxError | None] = []
         self.file = StatusFile(outbox, self.look, lambda: NOW, self.written, self.tried.append, interval=0.0)
 
+    def start(self) -> None:
+        """Start the thread, and wait until it has looked at the facts."""
+        self.file.start()
+        self.wait_for_look()
+
     def look(self) -> dict[str, Any]:
-        self.seen.release()
-        return self.facts
+        facts = self.facts
+        self.seen.put(facts)
+        return facts
+
+    def wait_for_look(self) -> None:
+        """Wait until the thread has looked at the facts as they are now."""
+        while self.seen.get(timeout=HANG) is not self.facts:
+            pass
 
     def written(self, status: dict[str, Any]) -> None:
         self.versions.append(status)
@@ -49,7 +68,11 @@ class Service:
         """Something has changed, and the thread has looked at it."""
         self.facts = self.facts | facts
         self.file.changed()
-        assert self.seen.acquire(timeout=deadline(20))
+        self.wait_for_look()
+
+    def stop(self) -> None:
+        """Stop the thread, however long its last version takes."""
+        self.file.stop(HANG)
 
 
 def read(outbox: Path) -> dict[str, Any]:
@@ -59,10 +82,9 @@ def read(outbox: Path) -> dict[str, Any]:
 
 def test_it_says_what_the_service_does_and_at_last_that_it_has_stopped(tmp_path: Path) -> None:
     service = Service(tmp_path)
-    service.file.start()
-    assert service.seen.acquire(timeout=deadline(20))
+    service.start()
     service.change(paused="a captcha", capped_until=NOW, sending_limit={"why": "slow", "until": NOW})
-    service.file.stop()
+    service.stop()
     assert [version["paused"] for version in service.versions] == [None, "a captcha", "a captcha"]
     assert [version["service"] for version in service.versions] == ["running", "running", "stopped"]
     last = read(tmp_path)
@@ -84,8 +106,8 @@ def test_an_idle_service_writes_a_version_at_each_heartbeat(tmp_path: Path) -> N
     file = StatusFile(tmp_path, dict, time.time, written, interval=0.0, heartbeat=0.2)
     file.start()
     for _ in range(4):
-        assert seen.acquire(timeout=deadline(20))
-    file.stop()
+        assert seen.acquire(timeout=HANG)
+    file.stop(HANG)
     running, stopped = versions[:4], versions[-1]
     assert all(before["at"] < after["at"] for before, after in itertools.pairwise(running))
     assert all(version["at"] < version["expected_by"] for version in running)
@@ -129,11 +151,10 @@ def test_the_last_sign_of_life(
 
 def test_a_percentage_alone_is_not_worth_a_new_version(tmp_path: Path) -> None:
     service = Service(tmp_path)
-    service.file.start()
-    assert service.seen.acquire(timeout=deadline(20))
+    service.start()
     service.change(live=[{"job": "a", "percent": 50}])
     service.change(live=[{"job": "a", "percent": 60}, {"job": "b", "percent": 0}])
-    service.file.stop()
+    service.stop()
     shown = [
         [job["job"] for job in version["live"]]
         for version in service.versions
@@ -145,12 +166,11 @@ def test_a_percentage_alone_is_not_worth_a_new_version(tmp_path: Path) -> None:
 def test_an_error_of_writing_is_reported_once_and_tried_at_the_next_change(tmp_path: Path) -> None:
     outbox = tmp_path / "outbox"
     service = Service(outbox)
-    service.file.start()
-    assert service.seen.acquire(timeout=deadline(20))
+    service.start()
     service.change(paused="one")
     outbox.mkdir()
     service.change(paused="two")
-    service.file.stop()
+    service.stop()
     assert read(outbox)["paused"] == "two"
     assert [type(error) for error in service.tried] == [FileNotFoundError, type(None)]
 
@@ -164,10 +184,10 @@ def test_an_outbox_without_room_is_reported_though_the_file_itself_has_some(
     with monkeypatch.context() as patched:
         patched.setattr("mjwatch.outbox.status_file.replace_or_overwrite", lambda *_: full)
         service.file.start()
-        assert service.notified.wait(timeout=deadline(20))
+        assert service.notified.wait(timeout=HANG)
         service.change(paused="one")
     service.change(paused="two")
-    service.file.stop()
+    service.stop()
     assert service.tried == [full, None]
     assert f"{tmp_path}/status.json can't be written: No space left\n" in caplog.text
 
@@ -178,15 +198,13 @@ def test_a_version_that_could_not_be_written_is_written_later_though_nothing_cha
     monkeypatch.setattr("mjwatch.outbox.status_file.RETRY_DELAY", 0.02)
     outbox = tmp_path / "outbox"
     service = Service(outbox)
-    service.file.start()
-    assert service.seen.acquire(timeout=deadline(20))
+    service.start()
     service.change(paused="a captcha")
-    for _ in range(3):  # by then the first try to write this has surely failed
-        assert service.seen.acquire(timeout=deadline(20))
+    service.wait_for_look()  # by then the first try to write this has failed
     outbox.mkdir()
-    assert service.notified.wait(timeout=deadline(20))
+    assert service.notified.wait(timeout=HANG)
     assert read(outbox)["paused"] == "a captcha"
-    service.file.stop()
+    service.stop()
 
 
 def test_a_journal_that_can_not_be_read_ends_nothing(tmp_path: Path) -> None:
@@ -195,7 +213,7 @@ def test_a_journal_that_can_not_be_read_ends_nothing(tmp_path: Path) -> None:
 
     file = StatusFile(tmp_path, look, lambda: NOW, interval=0.0)
     file.start()
-    file.stop()
+    file.stop(HANG)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -204,11 +222,10 @@ def test_an_unexpected_error_is_logged_once_and_ends_nothing(
 ) -> None:
     service = Service(tmp_path)
     service.facts = {"live": {1, 2}}  # no JSON has a set
-    service.file.start()
-    assert service.seen.acquire(timeout=deadline(20))
+    service.start()
     service.change(paused="one")
     service.change(live=[])
-    service.file.stop()
+    service.stop()
     assert [version["service"] for version in service.versions] == ["running", "stopped"]
     assert (
         len([record for record in caplog.records if "because of an unexpected error" in record.message]) == 1
@@ -220,16 +237,16 @@ def test_a_stop_waits_for_no_disk_that_hangs(tmp_path: Path) -> None:
 
     def look() -> dict[str, Any]:
         reached.set()
-        over.wait(deadline(20))
+        over.wait(HANG)
         return {}
 
     file = StatusFile(tmp_path, look, lambda: NOW, interval=0.0)
     file.start()
-    assert reached.wait(deadline(20))
+    assert reached.wait(HANG)
     file.stop(patience=0.01)
     assert list(tmp_path.iterdir()) == []
     over.set()
-    file.stop()
+    file.stop(HANG)
     assert read(tmp_path)["service"] == "stopped"
 
 
@@ -237,6 +254,6 @@ def test_what_a_crash_left_half_written_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "~syncthing~status.json.tmp").write_bytes(b"{")
     service = Service(tmp_path)
     service.file.start()
-    service.file.stop()
+    service.stop()
     assert read(tmp_path)["service"] == "stopped"
     assert [path.name for path in tmp_path.iterdir()] == ["status.json"]

@@ -34,12 +34,14 @@ from mjwatch.prompts.parameters import find_mistakes, found_in, remove_parameter
 from mjwatch.prompts.promptfile import read_prompt_file
 from mjwatch.prompts.source_text import check_encoding, decode, prompt_lines
 from mjwatch.prompts.structure import check_choices, check_is_no_json, list_entries, one_prompt
+from tests.helpers.timeouts import FAST_LOOP_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
 SIZE = 64 * 1024
+TRIES = 3
 CPU_LIMIT = 0.8
 """Seconds for the longest file. A linear reader needs some hundredths, a quadratic one twice this or more."""
 
@@ -218,11 +220,13 @@ def steps_of(reader: Callable[[str], Any], text: str) -> int:
         return trace
 
     before = sys.gettrace()
+    gc.disable()  # a collection may run finalizers of what other tests have left in memory
     sys.settrace(trace)
     try:
         read(reader, text)
     finally:
         sys.settrace(before)
+        gc.enable()
     return steps
 
 
@@ -248,14 +252,29 @@ def test_a_quarter_of_the_longest_text_is_read_in_a_moment(name: str) -> None:
 
 
 def assert_read_in_a_moment(reader: Callable[[str], Any], text: str) -> None:
+    """Measure again if it takes long: other processes slow the caches and the core's other half down."""
+    limit = CPU_LIMIT * len(text) / SIZE + 0.1
+    spent = 0.0
+    for _ in range(TRIES):
+        spent = cpu_seconds(lambda: read(reader, text))
+        if spent < limit or spent < limit * cpu_slowness():
+            return
+    pytest.fail(f"{text[:40]!r}: {spent:.1f} s")
+
+
+def cpu_seconds(act: Callable[[], object]) -> float:
     gc.disable()  # a collection takes longer the more the other tests have left in memory
     try:
         began = time.thread_time()
-        read(reader, text)
-        spent = time.thread_time() - began
+        act()
+        return time.thread_time() - began
     finally:
         gc.enable()
-    assert spent < CPU_LIMIT * len(text) / SIZE + 0.1, f"{text[:40]!r}: {spent:.1f} s"
+
+
+def cpu_slowness() -> float:
+    """Return how many times the CPU time of a fast machine anything takes just now."""
+    return cpu_seconds(lambda: sum(i * i for i in range(400_000))) / (FAST_LOOP_SECONDS / 5)
 
 
 @pytest.mark.parametrize(
