@@ -53,6 +53,11 @@ def hanging_at(gate: threading.Event) -> Callable[..., None]:
     return hang
 
 
+@pytest.fixture(autouse=True)
+def patient_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connecting, "STOP_TIMEOUT", HANG)
+
+
 @pytest.fixture
 def no_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every piece of work exceeds its limit at once."""
@@ -117,7 +122,7 @@ def test_an_inbox_that_hangs_in_a_scan_is_unhealthy(tmp_path: Path, gate: thread
         wait_until(lambda: inbox.healthy)
     finally:
         gate.set()
-        inbox.stop()
+        inbox.stop(HANG)
     assert not inbox.healthy
 
 
@@ -127,9 +132,11 @@ def test_a_gateway_thread_that_hangs_is_unhealthy(gate: threading.Event) -> None
         session = GatewaySession(TOKEN, random=lambda: 0.01, gateway_url=server.url)
         connection = WebsocketConnection(session, hanging_at(gate))
         connection.start()
-        wait_until(lambda: not connection.healthy)
-        gate.set()
-        connection.stop(resumable=True)
+        try:
+            wait_until(lambda: not connection.healthy)
+        finally:
+            gate.set()
+            connection.stop(resumable=True)
         assert not connection.healthy
 
 
