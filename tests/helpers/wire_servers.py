@@ -264,7 +264,7 @@ class GatewayServer:
         if self._refusal is not None:
             return self._refusal
         number = len(self.urls) - 1
-        answer = web.WebSocketResponse(compress=False, autoclose=True)
+        answer = web.WebSocketResponse(compress=False, autoclose=True, timeout=deadline(20))
         await answer.prepare(request)
         peer = Peer(answer, request, self.received)
         try:
