@@ -85,7 +85,7 @@ def raw_server(talk: Callable[[socket.socket], None], failures: list[BaseExcepti
                 connection.close()
                 return
             with connection, suppress(OSError):
-                connection.settimeout(deadline(10))
+                connection.settimeout(deadline(20))
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 try:
                     talk(connection)
@@ -98,10 +98,12 @@ def raw_server(talk: Callable[[socket.socket], None], failures: list[BaseExcepti
         thread = threading.Thread(target=serve)
         thread.start()
         port = listener.getsockname()[1]
-        yield port
-        stopping.set()
-        socket.create_connection(("127.0.0.1", port)).close()
-        thread.join(deadline(10))
+        try:
+            yield port
+        finally:
+            stopping.set()
+            socket.create_connection(("127.0.0.1", port)).close()
+            thread.join(deadline(20))
 
 
 @contextmanager

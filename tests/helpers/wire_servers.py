@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import json
 import socket
 import threading
@@ -10,6 +11,7 @@ import zlib
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -113,7 +115,7 @@ class HttpServer:
     def close(self) -> None:
         self.stopping.set()
         self._server.shutdown()
-        self._thread.join(5)
+        self._thread.join(deadline(20))
         self._server.server_close()
 
 
@@ -126,11 +128,22 @@ def http_server(answer: Callable[[Request], Answer]) -> Iterator[HttpServer]:
         server.close()
 
 
+@cache
 def free_port() -> int:
-    """Return a port without a listener."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port without a listener, which no other process can take before this one ends."""
+    owner = socket.socket()
+    atexit.register(owner.close)
+    owner.bind(("127.0.0.1", 0))
+    return int(owner.getsockname()[1])
+
+
+@contextmanager
+def kept_port() -> Iterator[int]:
+    """Give a port that only a listener with SO_REUSEADDR can take, so no other program gets it by chance."""
+    with socket.socket() as owner:
+        owner.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        owner.bind(("127.0.0.1", 0))
+        yield int(owner.getsockname()[1])
 
 
 class Peer:
@@ -175,7 +188,7 @@ class Peer:
     async def expect(self, op: int) -> dict[str, Any]:
         """Return the next payload with this op; ignore others before it."""
         while True:
-            message = await self._socket.receive(timeout=deadline(10))
+            message = await self._socket.receive(timeout=deadline(20))
             if message.type is not WSMsgType.TEXT:
                 raise ConnectionError(message.type)
             payload: dict[str, Any] = json.loads(message.data)
@@ -186,7 +199,7 @@ class Peer:
     async def until_closed(self) -> int | None:
         """Read until the client closes; return its close code."""
         while not self._socket.closed:
-            message = await self._socket.receive(timeout=deadline(10))
+            message = await self._socket.receive(timeout=deadline(20))
             if message.type is WSMsgType.TEXT:
                 self._received.append(json.loads(message.data))
         return self._socket.close_code
@@ -221,7 +234,7 @@ class GatewayServer:
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),))
         self._thread.start()
-        assert self._started.wait(deadline(10))
+        assert self._started.wait(deadline(20))
 
     @property
     def url(self) -> str:
@@ -229,7 +242,7 @@ class GatewayServer:
 
     def close(self) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10)
+        self._thread.join(deadline(20))
         self._loop.close()
 
     async def _serve(self) -> None:
@@ -251,7 +264,7 @@ class GatewayServer:
         if self._refusal is not None:
             return self._refusal
         number = len(self.urls) - 1
-        answer = web.WebSocketResponse(compress=False, autoclose=True)
+        answer = web.WebSocketResponse(compress=False, autoclose=True, timeout=deadline(20))
         await answer.prepare(request)
         peer = Peer(answer, request, self.received)
         try:

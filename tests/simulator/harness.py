@@ -8,6 +8,7 @@ import io
 import json
 import zlib
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock, patch
 
 import aiohttp
 from PIL import Image
@@ -18,7 +19,8 @@ from mjwatch.simulator.world import BOT_ID, CHANNEL_ID, DM_CHANNEL_ID, GUILD_ID,
 from tests.helpers.timeouts import deadline
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+    from types import ModuleType
 
 Json = dict[str, Any]
 
@@ -282,6 +284,34 @@ class Client:
             yield Gateway(socket, compressed=compress)
         finally:
             await socket.close(code=4000)
+
+
+class Steps:
+    """The pauses of a part of the simulator; while they are held, each ends when the test allows it."""
+
+    def __init__(self) -> None:
+        self._held = False
+        self._allowed = asyncio.Semaphore(0)
+
+    def hold(self) -> None:
+        """Let all pauses from now on wait for the test, which may be slower than any time."""
+        self._held = True
+
+    def allow(self, count: int = 100) -> None:
+        """Let so many pauses end."""
+        for _ in range(count):
+            self._allowed.release()
+
+    async def pause(self, seconds: float) -> None:
+        await (self._allowed.acquire() if self._held else asyncio.sleep(seconds))
+
+
+@contextlib.contextmanager
+def steps_of(part: ModuleType) -> Iterator[Steps]:
+    """Give the pauses of this module of the simulator to the test."""
+    steps = Steps()
+    with patch.object(part, "asyncio", Mock(wraps=asyncio, sleep=steps.pause)):
+        yield steps
 
 
 @contextlib.asynccontextmanager

@@ -79,7 +79,7 @@ def test_past_jobs_are_in_the_history_and_their_buttons_work() -> None:
 
 def test_reset_forgets_all_but_the_sessions() -> None:
     async def scenario() -> None:
-        async with simulated(seconds_per_job=5) as client, client.gateway() as gateway:
+        async with simulated(seconds_per_job=3600) as client, client.gateway() as gateway:
             await gateway.identify()
             await client.imagine("a red cat", gateway)
             await gateway.event("MESSAGE_CREATE")

@@ -18,32 +18,33 @@ from mjwatch.simulator.options import SimulatorOptions, configured_port, make_wo
 from mjwatch.simulator.server import MISSING
 from mjwatch.simulator.world import CHANNEL_ID, GUILD_ID, USER_TOKEN
 from tests.helpers.timeouts import deadline
+from tests.helpers.wire_servers import kept_port
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def _start(*arguments: str) -> tuple[subprocess.Popen[str], str]:
+def _run(number: signal.Signals, *arguments: str) -> tuple[int, str]:
+    """Run the simulator until it says where it listens, and end it; return its exit code and that line."""
     command = [sys.executable, "-X", "dev", "-W", "error", "-m", "mjwatch.simulator", *arguments]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    return process, process.stdout.readline().strip()
-
-
-def _stop(process: subprocess.Popen[str], number: signal.Signals) -> int:
-    process.send_signal(number)
-    process.communicate(timeout=deadline(20))
-    return process.returncode
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline().strip()
+            process.send_signal(number)
+            return process.wait(deadline(20)), line
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_prints_its_address_makes_a_workspace_and_stops_cleanly(
     tmp_path: Path, number: signal.Signals
 ) -> None:
-    process, line = _start("--workspace", str(tmp_path / "try"))
+    code, line = _run(number, "--workspace", str(tmp_path / "try"))
     host = line.removeprefix("listening on ")
     config = tomllib.loads((tmp_path / "try/config.toml").read_text())
-    assert _stop(process, number) == 0
+    assert code == 0
     assert host.startswith("127.0.0.1:")
     assert config["discord"] == {
         "api_url": f"http://{host}/api/v9",
@@ -51,9 +52,12 @@ def test_it_prints_its_address_makes_a_workspace_and_stops_cleanly(
         "cdn_hosts": [host],
     }
     assert config["pace"] == {"max_in_flight": 12, "delay": 0, "jitter": 0, "max_per_day": 0}
-    again, line_again = _start("--workspace", str(tmp_path / "try"))
-    assert _stop(again, number) == 0
-    assert line_again == line
+
+
+def test_it_takes_the_port_of_its_workspace(tmp_path: Path) -> None:
+    with kept_port() as port:
+        make_workspace(tmp_path, f"127.0.0.1:{port}")
+        assert _run(signal.SIGTERM, "--workspace", str(tmp_path)) == (0, f"listening on 127.0.0.1:{port}")
 
 
 def test_a_workspace_is_completed_and_only_its_config_follows_the_port(tmp_path: Path) -> None:
@@ -90,8 +94,8 @@ def test_a_port_that_is_taken_is_one_line_and_another_if_the_workspace_allows(
         assert server.run_simulator(SimulatorOptions(port=port)) == 1
         assert "can't start" in capsys.readouterr().err
         make_workspace(tmp_path, f"127.0.0.1:{port}")
-        process, line = _start("--workspace", str(tmp_path))
-        assert _stop(process, signal.SIGTERM) == 0
+        code, line = _run(signal.SIGTERM, "--workspace", str(tmp_path))
+        assert code == 0
         assert line.startswith("listening on 127.0.0.1:")
         assert not line.endswith(f":{port}")
 

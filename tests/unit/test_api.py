@@ -27,6 +27,7 @@ from mjwatch.model import MANIFEST_SCHEMA, Job, Note, Refusal, RefusalClass, Sta
 from mjwatch.prompts.compose import clean
 from mjwatch.prompts.promptfile import read_prompt_file
 from tests.helpers.message_shapes import a_job
+from tests.helpers.timeouts import deadline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -172,6 +173,7 @@ def test_a_file_that_a_paused_daemon_accepts_late_is_named(
             journal.accept(file, [(job, job.id)], 1.0)
 
     monkeypatch.setattr("mjwatch.client.submit.time.sleep", sleep)
+    monkeypatch.setattr("mjwatch.client.submit.ACCEPT_PATIENCE", deadline(60))
     with daemon_lock(api.config.state.path), pytest.raises(PausedError, match="do not submit") as paused:
         api.wait(dropped)
     assert paused.value.jobs == (job.id,)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import zlib
@@ -9,8 +10,9 @@ import zlib
 import pytest
 from PIL import Image
 
+from mjwatch.simulator.http import interactions
 from mjwatch.simulator.world import CHANNEL_ID, GUILD_ID, STRANGER_ID, USER_ID
-from tests.simulator.harness import play, simulated
+from tests.simulator.harness import play, simulated, steps_of
 
 
 def test_a_message_can_come_in_pieces() -> None:
@@ -90,14 +92,20 @@ def test_any_answer_can_be_given_to_a_post() -> None:
 
 def test_the_gateway_can_be_ahead_of_the_answer() -> None:
     async def scenario() -> None:
-        async with simulated(seconds_per_job=0.01) as client, client.gateway() as gateway:
+        async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
-            await client.fault("post_slow", seconds=0.5)
-            await client.imagine("a red cat", gateway)
-            await client.post({})
-            assert (await client.state())["interactions"][0]["outcome"] == "done"
+            await client.fault("post_slow", seconds=0.01)
+            steps.hold()
+            posting = asyncio.create_task(client.imagine("a red cat", gateway))
+            await gateway.final()
+            state = await client.state()
+            assert (state["interactions"][0]["outcome"], state["posts"]) == ("done", [])
+            steps.allow()
+            await posting
+            assert [post["status"] for post in (await client.state())["posts"]] == [204]
 
-    play(scenario)
+    with steps_of(interactions) as steps:
+        play(scenario)
 
 
 def test_an_index_may_not_be_ready() -> None:

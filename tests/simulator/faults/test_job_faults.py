@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.helpers.timeouts import slowed
-from tests.simulator.harness import Client, Gateway, Json, play, simulated
+from mjwatch.simulator.gateway import delivery
+from mjwatch.simulator.midjourney import bot, queue
+from tests.helpers.timeouts import deadline
+from tests.simulator.harness import Client, Gateway, Json, play, simulated, steps_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -72,12 +74,17 @@ def test_a_captcha_can_be_shown_in_a_frame() -> None:
 
 def test_the_gateway_can_be_late() -> None:
     async def look(client: Client, gateway: Gateway) -> None:
-        assert "INTERACTION_CREATE" not in _heard(gateway)
         assert await _outcome(client) == "running"
+        await gateway.send(1, None)
+        await gateway.op(11)
+        assert "INTERACTION_CREATE" not in _heard(gateway)
+        steps.allow()
         await gateway.event("INTERACTION_CREATE")
         await gateway.final()
 
-    _story("told_late", look, seconds=0.5)
+    with steps_of(bot) as steps:
+        steps.hold()
+        _story("told_late", look, seconds=0.01)
 
 
 def test_success_can_be_the_last_event() -> None:
@@ -93,12 +100,15 @@ def test_a_job_can_wait_in_the_queue_and_start_without_a_nonce() -> None:
         queued = await gateway.event("MESSAGE_CREATE")
         assert queued["embeds"][0]["title"] == "Job queued"
         assert await _outcome(client) == "queued"
+        steps.allow()
         start = await gateway.event("MESSAGE_CREATE")
         assert "nonce" not in start
         assert "interaction" not in start
         await gateway.final()
 
-    _story("queued", look, seconds=slowed(0.3))
+    with steps_of(queue) as steps:
+        steps.hold()
+        _story("queued", look, seconds=0.01)
 
 
 def test_a_job_that_waited_can_start_with_our_nonce() -> None:
@@ -217,7 +227,9 @@ def test_a_result_can_answer_the_interaction() -> None:
     _story("nonce_on_final", look)
 
 
-def test_every_second_event_can_overtake_the_one_before() -> None:
+def test_every_second_event_can_overtake_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delivery, "SWAP_LIMIT", deadline(20))
+
     async def look(_client: Client, gateway: Gateway) -> None:
         await gateway.final()
         seen: list[tuple[str, Json]] = [(one["t"], one["d"]) for one in gateway.dispatches]

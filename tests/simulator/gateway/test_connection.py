@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 
 import pytest
 
@@ -256,7 +257,8 @@ def test_more_than_120_messages_a_minute_are_too_many_and_the_session_survives()
 def test_a_client_without_heartbeats_is_closed() -> None:
     async def scenario() -> None:
         async with simulated(heartbeat_interval=0.05) as client, client.gateway() as gateway:
-            await gateway.identify()
+            with suppress(ConnectionError):  # the time may be over before READY
+                await gateway.identify()
             assert await gateway.close_code() == 4009
 
     play(scenario)

@@ -187,7 +187,7 @@ def test_rendering_uses_up_hours_and_then_only_relax_is_possible() -> None:
 
 def test_info_counts_running_and_waiting_jobs() -> None:
     async def scenario() -> None:
-        async with simulated(seconds_per_job=20, max_running=1) as client, client.gateway() as gateway:
+        async with simulated(seconds_per_job=3600, max_running=1) as client, client.gateway() as gateway:
             await gateway.identify()
             for word in ("one", "two", "three --relax", "four --relax", "five --relax"):
                 await client.imagine(word, gateway)

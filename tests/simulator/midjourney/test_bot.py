@@ -8,8 +8,9 @@ import pytest
 
 from mjwatch.discord.protocol import snowflake_ms
 from mjwatch.simulator.messages.notices import NOTICES
+from mjwatch.simulator.midjourney import job
 from mjwatch.simulator.world import BOT_ID, GUILD_ID, USER_ID
-from tests.simulator.harness import play, simulated
+from tests.simulator.harness import play, simulated, steps_of
 
 if TYPE_CHECKING:
     from tests.simulator.harness import Client, Gateway, Json
@@ -153,6 +154,7 @@ def test_jobs_beyond_the_limit_are_queued_then_refused_and_all_end() -> None:
     async def scenario() -> None:
         async with simulated(max_running=2, max_queued=1) as client, client.gateway() as gateway:
             await gateway.identify()
+            steps.hold()  # until all have come
             for word in ("one", "two", "three", "four"):
                 await client.imagine(word, gateway)
             titles: list[str] = []
@@ -164,12 +166,15 @@ def test_jobs_beyond_the_limit_are_queued_then_refused_and_all_end() -> None:
                 finals += bool(message["attachments"])
                 if "Waiting to start" in message["content"]:
                     started.append("nonce" in message)
+                if len(titles) == len(started) == 2:
+                    steps.allow()
             assert sorted(titles) == ["Job queued", "Queue full"]
             assert started == [True, True, False]
             outcomes = [one["outcome"] for one in (await client.state())["interactions"]]
             assert sorted(outcomes) == ["done", "done", "done", "refused"]
 
-    play(scenario)
+    with steps_of(job) as steps:
+        play(scenario)
 
 
 @pytest.mark.parametrize(

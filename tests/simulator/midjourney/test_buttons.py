@@ -12,8 +12,9 @@ from mjwatch.simulator.cdn.render import job_colours
 from mjwatch.simulator.messages.buttons import rows_below
 from mjwatch.simulator.messages.plans import SimulatedAccount, plan_for_button, plan_for_prompt, uuid_in
 from mjwatch.simulator.messages.profiles import PROFILES
+from mjwatch.simulator.midjourney import job
 from mjwatch.simulator.world import DM_CHANNEL_ID, USER_ID
-from tests.simulator.harness import play, simulated
+from tests.simulator.harness import play, simulated, steps_of
 
 if TYPE_CHECKING:
     from mjwatch.simulator.messages.plans import RenderPlan
@@ -95,9 +96,10 @@ def test_a_new_grid_replies_to_the_old_one_and_shows_its_uuid_from_the_start(
 
 def test_a_button_job_can_be_cancelled() -> None:
     async def scenario() -> None:
-        async with simulated(seconds_per_job=0.4) as client, client.gateway() as gateway:
+        async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
             grid, grid_uuid = await client.grid(gateway)
+            steps.hold()
             await client.press(gateway, grid, f"MJ::JOB::reroll::0::{grid_uuid}::SOLO")
             start = await gateway.event("MESSAGE_CREATE", lambda message: "Rerolling" in message["content"])
             await client.press(gateway, start, _custom_ids(start)[0])
@@ -107,7 +109,8 @@ def test_a_button_job_can_be_cancelled() -> None:
             outcomes = [one["outcome"] for one in (await client.state())["interactions"]]
             assert outcomes == ["done", "cancelled", "done"]
 
-    play(scenario)
+    with steps_of(job) as steps:
+        play(scenario)
 
 
 def test_a_heart_is_acknowledged_and_a_speed_is_changed() -> None:

@@ -27,7 +27,7 @@ async def _react(client: Client, message: Json, emoji: str) -> tuple[int, object
 
 def test_cancel_job_stops_the_job_of_a_progress_message() -> None:
     async def scenario() -> None:
-        async with simulated(seconds_per_job=20) as client, client.gateway() as gateway:
+        async with simulated(seconds_per_job=3600) as client, client.gateway() as gateway:
             await gateway.identify()
             await client.imagine("a red cat", gateway)
             start = await gateway.event("MESSAGE_CREATE")
@@ -100,7 +100,7 @@ def test_an_envelope_asks_for_the_seed_and_a_cross_deletes_the_message() -> None
 
 def test_a_cross_on_a_progress_message_cancels_its_job() -> None:
     async def scenario() -> None:
-        async with simulated(seconds_per_job=20) as client, client.gateway() as gateway:
+        async with simulated(seconds_per_job=3600) as client, client.gateway() as gateway:
             await gateway.identify()
             await client.imagine("a red cat", gateway)
             start = await gateway.event("MESSAGE_CREATE")

@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 from mjwatch.simulator.cdn.render import job_colours
+from mjwatch.simulator.midjourney import job
 from mjwatch.simulator.world import USER_ID
-from tests.simulator.harness import play, simulated
+from tests.simulator.harness import play, simulated, steps_of
 
 if TYPE_CHECKING:
     from tests.simulator.harness import Client, Gateway, Json
@@ -102,8 +103,13 @@ def test_progress_of_a_video_has_four_stills() -> None:
     async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
-            await _animated(client, gateway, "low")
-            still = await gateway.event("MESSAGE_UPDATE", lambda message: len(message["attachments"]) == 4)
+            single, single_uuid = await client.single(gateway)
+            steps.hold()
+            await client.press(gateway, single, f"MJ::JOB::animate_low::1::{single_uuid}::SOLO")
+            shown = still = await gateway.event("MESSAGE_CREATE")
+            while len(still["attachments"]) != 4:
+                steps.allow(1)
+                still = await gateway.event("MESSAGE_UPDATE", lambda message: message["id"] == shown["id"])
             job_uuid = await client.last_uuid()
             names = [attachment["filename"] for attachment in still["attachments"]]
             step = names[0].rpartition("_step_")[2]
@@ -114,7 +120,8 @@ def test_progress_of_a_video_has_four_stills() -> None:
             with Image.open(io.BytesIO(data)) as picture:
                 assert picture.format == "JPEG"
 
-    play(scenario)
+    with steps_of(job) as steps:
+        play(scenario)
 
 
 def test_one_of_the_videos_can_be_extended() -> None:

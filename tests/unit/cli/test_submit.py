@@ -17,6 +17,7 @@ from mjwatch.model import ResultKind, State
 from mjwatch.prompts.source_text import sha256
 from tests.helpers.button_shapes import done_job, single_buttons
 from tests.helpers.message_shapes import a_job
+from tests.helpers.timeouts import deadline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -157,6 +158,7 @@ def test_a_prompt_that_waits_for_the_end_of_a_pause_is_named_as_kept(
                 journal.accept(file, [(job, job.id)], 1.0)
 
         monkeypatch.setattr("mjwatch.client.submit.time.sleep", sleep)
+        monkeypatch.setattr("mjwatch.client.submit.ACCEPT_PATIENCE", deadline(60))
         result = mjwatch("submit", "a red cat", "--wait", *options)
     assert result.code == 4
     assert "job jobaaaaa is kept and runs after that; do not submit the prompt again" in result.err

@@ -23,6 +23,7 @@ from mjwatch.journal.writer import Journal
 from mjwatch.model import Job, Prompt, State
 from tests.helpers.check_workspace import write_keys
 from tests.helpers.job_factory import made_job
+from tests.helpers.wire_servers import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,8 +31,9 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
-    """A configuration with keys, and without a server that answers."""
-    text = '[discord]\napi_url = "http://127.0.0.1:9"\ngateway_url = "ws://127.0.0.1:9"\n'
+    """A configuration with keys, and without a server that answers; no other test run has this address."""
+    address = f"127.0.0.1:{free_port()}"
+    text = f'[discord]\napi_url = "http://{address}"\ngateway_url = "ws://{address}"\n'
     (tmp_path / "keys").mkdir(0o700)
     write_keys(tmp_path, authToken="an-invented-token", API_channel_id="1111000000000000003")
     return Config.from_toml(f"{text}[outbox]\ngallery = false\n", tmp_path / "config.toml", environ={})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -161,13 +162,13 @@ def test_a_conversation_with_others_than_the_bot_fails_with_a_hint(
     assert "address from the browser" in results["channel"].hint
 
 
-@pytest.mark.parametrize(("ahead", "text"), [(3600.0, "60 minutes ahead of"), (-90.0, "90 s behind")])
+@pytest.mark.parametrize(("ahead", "text"), [(3600.0, "60 minutes ahead of"), (-90.0, r"[3-9]\d s behind")])
 def test_a_clock_that_is_wrong_is_a_warning(workspace: Path, ahead: float, text: str) -> None:
     api = FakeAPI()
     api.server_time = time.time() - ahead
     results = check(workspace, api)
     assert states(results) == {"clock": "warn"}
-    assert text.replace("90", "8") in results["clock"].detail or text in results["clock"].detail
+    assert re.search(text, results["clock"].detail)
 
 
 def test_a_clock_that_is_right_or_unknown_is_no_problem(workspace: Path) -> None:

@@ -17,7 +17,7 @@ from tests.helpers.timeouts import deadline
 from tests.helpers.wire_servers import free_port
 
 HOST = "discord.example.org"
-TIMES = (deadline(5), deadline(5))
+TIMES = (deadline(20), deadline(20))
 OK = (
     b"HTTP/1.1 200 OK\r\nDate: Mon, 30 Nov 2026 12:00:00 GMT\r\nContent-Length: 13\r\n\r\n" + b'{"id": "100"}'
 )

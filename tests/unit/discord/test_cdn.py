@@ -17,10 +17,10 @@ PICTURE = b"\x89PNG and then some" * 50_000
 def cdn_at(answer: Answer, **options: float) -> Iterator[tuple[CDN, HttpServer, str]]:
     """Return a CDN client, a server that gives this answer, and a URL of the server."""
     with http_server(lambda _request: answer) as server:
-        limits = {"max_bytes": 2**20, "deadline": deadline(10)} | options
+        limits = {"max_bytes": 2**20, "deadline": deadline(20)} | options
         cdn = CDN(
             [f"127.0.0.1:{server.port}"],
-            timeout=(deadline(5), deadline(5)),
+            timeout=(deadline(20), deadline(20)),
             max_bytes=int(limits["max_bytes"]),
             deadline=limits["deadline"],
         )

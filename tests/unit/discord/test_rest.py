@@ -22,7 +22,7 @@ class Api:
     def __init__(self, server: HttpServer, answers: dict[str, Callable[[Request], Answer]]) -> None:
         self.server = server
         self.answers = answers
-        self.rest = DiscordREST(f"{server.url}/api/v9", TOKEN, timeout=(deadline(5), deadline(5)))
+        self.rest = DiscordREST(f"{server.url}/api/v9", TOKEN, timeout=(deadline(20), deadline(20)))
 
     def answer(self, path: str, *answers: Answer) -> None:
         """Set the answers for this path (without query); the last one is repeated."""
@@ -185,7 +185,7 @@ def test_an_impossible_date_changes_no_answer(api: Api, date: bytes) -> None:
 
 def test_a_missing_answer_is_unanswered(api: Api) -> None:
     api.rest = DiscordREST(f"{api.server.url}/api/v9", TOKEN, timeout=(2, 0.1))
-    api.answers["/interactions"] = lambda _request: (api.server.stopping.wait(1), Answer(204))[1]
+    api.answers["/interactions"] = lambda _request: (api.server.stopping.wait(deadline(20)), Answer(204))[1]
     with pytest.raises(UnansweredError, match="in time"):
         api.rest.interact({})
 
@@ -227,7 +227,9 @@ def test_a_host_without_address_means_not_reached(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_failing_tls_handshake_means_not_reached(api: Api) -> None:
-    rest = DiscordREST(f"https://127.0.0.1:{api.server.port}/api", TOKEN, timeout=(deadline(5), deadline(5)))
+    rest = DiscordREST(
+        f"https://127.0.0.1:{api.server.port}/api", TOKEN, timeout=(deadline(20), deadline(20))
+    )
     with pytest.raises(NotReachedError):
         rest.interact({})
     rest.close()
@@ -389,7 +391,7 @@ def test_threads_may_share_a_client(api: Api) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(deadline(20))
     assert got == ["1"] * 8
 
 

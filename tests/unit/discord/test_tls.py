@@ -48,17 +48,19 @@ def tls_server(certificate: Path, talk: Callable[[ssl.SSLSocket], None]) -> Iter
         try:
             plain, _ = listener.accept()
             with plain, context.wrap_socket(plain, server_side=True) as connection:
-                connection.settimeout(deadline(10))
+                connection.settimeout(deadline(20))
                 talk(connection)
         except OSError:
             return
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(deadline(10))
+        listener.settimeout(deadline(20))
         thread = threading.Thread(target=serve)
         thread.start()
-        yield listener.getsockname()[1]
-        thread.join(deadline(10))
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            thread.join(deadline(20))
 
 
 def answer_me(connection: ssl.SSLSocket) -> None:
@@ -83,7 +85,7 @@ def upgrade_and_send_two_messages_in_one_record(connection: ssl.SSLSocket) -> No
 def test_a_trusted_certificate_opens_the_api(certificate: Path) -> None:
     with tls_server(certificate, answer_me) as port:
         rest = DiscordREST(
-            f"https://127.0.0.1:{port}/api", "an-invented-token", timeout=(deadline(5), deadline(5))
+            f"https://127.0.0.1:{port}/api", "an-invented-token", timeout=(deadline(20), deadline(20))
         )
         assert rest.me() == {"id": "1"}
         rest.close()
@@ -93,7 +95,7 @@ def test_a_certificate_that_is_not_trusted_means_not_reached(certificate: Path) 
     seen: list[bytes] = []
     with tls_server(certificate, lambda connection: seen.append(connection.recv(65536))) as port:
         rest = DiscordREST(
-            f"https://127.0.0.1:{port}/api", "an-invented-token", timeout=(deadline(5), deadline(5))
+            f"https://127.0.0.1:{port}/api", "an-invented-token", timeout=(deadline(20), deadline(20))
         )
         with pytest.raises(NotReachedError, match="certificate is not trusted"):
             rest.interact({})
@@ -105,7 +107,7 @@ def test_a_certificate_that_is_not_trusted_means_not_reached(certificate: Path) 
 def test_a_certificate_for_another_name_means_not_reached(certificate: Path) -> None:
     with tls_server(certificate, answer_me) as port:
         rest = DiscordREST(
-            f"https://localhost:{port}/api", "an-invented-token", timeout=(deadline(5), deadline(5))
+            f"https://localhost:{port}/api", "an-invented-token", timeout=(deadline(20), deadline(20))
         )
         with pytest.raises(NotReachedError, match="certificate is not trusted"):
             rest.me()
@@ -123,7 +125,7 @@ def test_messages_that_share_a_tls_record_are_all_read_without_waiting(certifica
         websocket = WebSocketClient(f"wss://127.0.0.1:{port}/", waker=waker)
         got = []
         for _ in range(2):
-            assert websocket.wait(deadline(10))
+            assert websocket.wait(deadline(20))
             got.append(websocket.read())
         websocket.close()
         assert got == [{"op": 1}, {"op": 7}]

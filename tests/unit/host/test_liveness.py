@@ -21,7 +21,7 @@ from mjwatch.runtime import Runtime
 from mjwatch.workers import pool as working
 from mjwatch.workers.pool import WorkerPool
 from tests.helpers.timeouts import deadline
-from tests.helpers.wire_servers import gateway_server
+from tests.helpers.wire_servers import free_port, gateway_server
 from tests.unit.discord.test_connection import TOKEN, welcome
 
 if TYPE_CHECKING:
@@ -51,6 +51,11 @@ def hanging_at(gate: threading.Event) -> Callable[..., None]:
         gate.wait(HANG)
 
     return hang
+
+
+@pytest.fixture(autouse=True)
+def patient_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connecting, "STOP_TIMEOUT", HANG)
 
 
 @pytest.fixture
@@ -117,7 +122,7 @@ def test_an_inbox_that_hangs_in_a_scan_is_unhealthy(tmp_path: Path, gate: thread
         wait_until(lambda: inbox.healthy)
     finally:
         gate.set()
-        inbox.stop()
+        inbox.stop(HANG)
     assert not inbox.healthy
 
 
@@ -127,14 +132,16 @@ def test_a_gateway_thread_that_hangs_is_unhealthy(gate: threading.Event) -> None
         session = GatewaySession(TOKEN, random=lambda: 0.01, gateway_url=server.url)
         connection = WebsocketConnection(session, hanging_at(gate))
         connection.start()
-        wait_until(lambda: not connection.healthy)
-        gate.set()
-        connection.stop(resumable=True)
+        try:
+            wait_until(lambda: not connection.healthy)
+        finally:
+            gate.set()
+            connection.stop(resumable=True)
         assert not connection.healthy
 
 
 def test_a_gateway_thread_that_waits_or_was_refused_is_healthy() -> None:
-    session = GatewaySession(TOKEN, random=lambda: 0.01, gateway_url="ws://127.0.0.1:9")
+    session = GatewaySession(TOKEN, random=lambda: 0.01, gateway_url=f"ws://127.0.0.1:{free_port()}")
     connection = WebsocketConnection(session, lambda event: None)
     connection.start()
     assert connection.healthy
@@ -157,8 +164,9 @@ def test_a_gateway_thread_that_waits_or_was_refused_is_healthy() -> None:
 @pytest.fixture
 def runtime(tmp_path: Path) -> Iterator[Runtime]:
     """A whole service without a server that answers it; its loop does not run."""
+    address = f"127.0.0.1:{free_port()}"  # no other test run has it
     text = (
-        '[discord]\napi_url = "http://127.0.0.1:9"\ngateway_url = "ws://127.0.0.1:9"\n'
+        f'[discord]\napi_url = "http://{address}"\ngateway_url = "ws://{address}"\n'
         "[outbox]\ngallery = false\n[inbox]\nscan_interval = 0.1\n"
     )
     config = Config.from_toml(text, tmp_path / "config.toml", environ={})

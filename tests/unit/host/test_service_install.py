@@ -11,6 +11,7 @@ from mjwatch.config import Config
 from mjwatch.host import service
 from mjwatch.host.accounts import Account
 from mjwatch.host.service import Scope, Step, installation, removal, rights, start, take
+from tests.helpers.timeouts import deadline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,7 +98,7 @@ def test_the_first_failing_step_ends_the_installation_and_says_why(tmp_path: Pat
 def test_every_kind_of_failure_is_reported(
     command: tuple[str, ...], obstacle: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service, "STEP_TIMEOUT", 5.0 if command[0] != "sleep" else 0.05)
+    monkeypatch.setattr(service, "STEP_TIMEOUT", deadline(20) if command[0] != "sleep" else 0.05)
     assert take([Step(command)]).obstacle == obstacle
 
 

@@ -37,7 +37,8 @@ PICTURE = b"\x89PNG invented"
 
 
 def url_of(server: WebhookServer, path: str = "", scheme: str = "json") -> Secret:
-    return Secret(f"{scheme}://me:{PASSWORD}@127.0.0.1:{server.server_port}/{path}")
+    patience = "cto=60&rto=60"  # no slow answer is a failure
+    return Secret(f"{scheme}://me:{PASSWORD}@127.0.0.1:{server.server_port}/{path}?{patience}")
 
 
 @contextmanager

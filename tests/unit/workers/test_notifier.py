@@ -11,11 +11,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from mjwatch import __version__
+from mjwatch.discord.http import Transport
 from mjwatch.effects import Notification, SendNotification
 from mjwatch.host.redaction import Redaction
 from mjwatch.jobs.status_text import RESULT_HELD
@@ -23,9 +25,11 @@ from mjwatch.model import Pause, PauseKind, Prompt, State
 from mjwatch.settings.sections import NotifySettings
 from mjwatch.trouble import pause_trouble
 from mjwatch.workers import notifier as module
+from mjwatch.workers import programs
 from mjwatch.workers.notifier import Notifier, payload
 from tests.helpers.job_factory import made_job
 from tests.helpers.timeouts import deadline
+from tests.helpers.wire_servers import free_port
 from tests.scenarios.stage import wait_until
 
 if TYPE_CHECKING:
@@ -48,11 +52,16 @@ def hooks(outbox: Path, *, patience: float = PATIENCE, **options: Any) -> Iterat
     """Run hooks; at the end of the block all notifications have been delivered."""
     settings = {key: options.pop(key) for key in ("exec", "webhook", "on") if key in options}
     made = Notifier(NotifySettings(**settings), outbox, **{"pauses": (0.0, 0.0), **options})
+    made._transport.close()
+    made._transport = Transport(
+        timeout=(PATIENCE, PATIENCE), deadline=PATIENCE
+    )  # no slow answer is a failure
     made.start()
     try:
         yield made
     finally:
         made.stop(patience)
+        made._thread.join(PATIENCE)
         assert not made._thread.is_alive()
 
 
@@ -209,32 +218,40 @@ def test_a_prompt_that_no_environment_can_contain_is_passed_as_well_as_possible(
 
 
 def test_a_program_that_hangs_is_killed_with_its_children_and_the_next_notification_is_delivered(
-    tmp_path: Path, told: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, told: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     hangs_once = """
         import os, subprocess, sys, time
         if os.environ["MJWATCH_EVENT"] == "done":
             child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-            open(sys.argv[1] + ".pid", "w").write(str(child.pid))
+            with open(sys.argv[1] + ".new", "w") as file:
+                file.write(str(child.pid))
+            os.rename(sys.argv[1] + ".new", sys.argv[1] + ".pid")
             time.sleep(600)
         open(sys.argv[1], "w").write("{}")
     """
     command = python("if 1:\n" + hangs_once, str(told))
+    started = Path(f"{told}.pid")
+
+    def clock() -> float:
+        """Return a time after the limit once the first program hangs, however long that takes."""
+        return 2.0 if started.exists() else 0.0
+
+    monkeypatch.setattr(programs, "time", SimpleNamespace(monotonic=clock))
     with hooks(tmp_path, exec=command, program_limit=2.0) as made:
         made.put(NEWS)
         made.put(STUCK)
     assert read(told) == [{}]
     assert "was stopped after 2 s" in caplog.text
-    child = int(Path(f"{told}.pid").read_text())
+    child = int(started.read_text())
     wait_until(lambda: not runs(child), "the end of what the program had started")
 
 
 def runs(process: int) -> bool:
     try:
-        os.kill(process, 0)
-    except ProcessLookupError:
+        return "(zombie)" not in Path(f"/proc/{process}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
         return False
-    return "(zombie)" not in Path(f"/proc/{process}/status").read_text()
 
 
 def test_a_stop_does_not_wait_for_a_program_without_limit(tmp_path: Path, told: Path) -> None:
@@ -387,7 +404,7 @@ def test_an_unreachable_webhook_is_tried_a_few_times_then_once_for_each_notifica
             made.put(NEWS)
         made.stop(PATIENCE)
         assert len(server.received) == 5
-    with hooks(tmp_path, webhook=server.url) as made:
+    with hooks(tmp_path, webhook=f"http://127.0.0.1:{free_port()}/hook/s3cret") as made:
         made.put(NEWS)
         made.put(NEWS)
     assert caplog.text.count("the webhook can't be reached: no connection to 127.0.0.1") == 1

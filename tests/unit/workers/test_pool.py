@@ -47,7 +47,7 @@ def test_what_was_read_is_freed_when_the_loop_has_handled_it(request: pytest.Fix
         notify=unused,
     )
     pool.start()
-    request.addfinalizer(lambda: pool.stop(deadline(10.0)))
+    request.addfinalizer(lambda: pool.stop(deadline(20.0)))
     pool.perform(ef.ReadHistory("0"))
-    assert is_freed.wait(deadline(2.0))
+    assert is_freed.wait(deadline(20.0))
     assert len(watched) == 1
