@@ -142,6 +142,14 @@ def open_threaded_stage(folder: Path, **options: Any) -> Iterator[Stage]:
 
 
 @contextmanager
+def open_patient_stage(folder: Path, **options: Any) -> Iterator[Stage]:
+    """Open such a stage with the usual time limits: jobs may be blocked for long."""
+    with open_threaded_stage(folder, **{"seconds_per_job": 0.3, **options}) as stage:
+        stage.set_config("pace", start_timeout=900, silence_timeout=3600, quiet_time=60)
+        yield stage
+
+
+@contextmanager
 def renders_blocked() -> Iterator[None]:
     """Block the rendering of all jobs in the simulators of this process until the end of the block."""
     released = Event()

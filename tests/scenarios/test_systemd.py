@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.real, pytest.mark.start_early]
 
 UNIT = "mjwatch.service"
 
-START_LIMIT = 30.0
+START_LIMIT = deadline(15.0)
 """Seconds within which a start without waiting must finish."""
 
 STOP_LIMIT = deadline(20.0)
