@@ -46,6 +46,12 @@ def chromium() -> Iterator[Browser]:
             browser.close()
 
 
+OBSERVE_COPYING = """
+button => new MutationObserver(() => { window.saysCopied ||= button.textContent.includes("Copied") })
+    .observe(button, { childList: true, subtree: true })
+"""
+
+
 @dataclass
 class OpenGallery:
     """A gallery that is open in the browser, and all errors and requests of its page."""
@@ -82,6 +88,15 @@ class OpenGallery:
     def search(self, text: str) -> None:
         self.page.locator("#words").fill(text)
         self.page.locator("#words").press("Enter")  # otherwise the page waits for more letters
+
+    def copy(self, button: Locator) -> str:
+        """Click a button that copies, and return what it copied once it has said so, for a moment only."""
+        self.page.evaluate("window.saysCopied = false")
+        button.evaluate(OBSERVE_COPYING)
+        button.click()
+        self.wait_until("window.saysCopied")
+        text: str = self.page.evaluate("navigator.clipboard.readText()")
+        return text
 
     def focused(self) -> str | None:
         """Return the job whose card has the focus."""

@@ -26,6 +26,7 @@ from mjwatch.discord.cdn import CDN
 from mjwatch.discord.rest import DiscordREST
 from mjwatch.discord.session import GatewaySession
 from mjwatch.engine.loop import Engine
+from mjwatch.events import GatewayDispatch
 from mjwatch.filesystem.folder import Folder
 from mjwatch.inbox.inbox import Inbox
 from mjwatch.inbox.removal import ASIDE_PREFIX
@@ -49,8 +50,8 @@ EXECUTION_TIMEOUT = deadline(20.0)
 class CrashPoint:
     """Kills the process before or after the nth call of ``owner.name`` for which ``when`` is true.
 
-    ``prepare`` is called just before the kill. All gateway events are ``event_delay``
-    seconds late, so that the response to a POST arrives first.
+    ``prepare`` is called just before the kill. With ``before_dispatches`` nothing that the gateway
+    dispatches is heard until then, so that the response to a POST comes first.
     """
 
     owner: Any
@@ -59,12 +60,12 @@ class CrashPoint:
     nth: int = 1
     after: bool = False
     prepare: Callable[[], None] = lambda: None
-    event_delay: float = 0.0
+    before_dispatches: bool = False
 
     def arm(self) -> None:
         """Wrap the function."""
-        if self.event_delay:
-            delay_events(self.event_delay)
+        if self.before_dispatches:
+            drop_dispatches()
         original, calls = getattr(self.owner, self.name), itertools.count(1)
 
         @functools.wraps(original)
@@ -86,15 +87,12 @@ class CrashPoint:
         raise AssertionError("still alive")
 
 
-def delay_events(seconds: float) -> None:
-    """Deliver all gateway events this many seconds later."""
+def drop_dispatches() -> None:
+    """Hear no dispatches of the gateway: as they are not in the journal, the next start gets them again."""
     original = GatewaySession.events_received
 
     def events_received(session: GatewaySession) -> list[GatewayEvent]:
-        events = original(session)
-        if events:
-            time.sleep(seconds)
-        return events
+        return [event for event in original(session) if not isinstance(event, GatewayDispatch)]
 
     GatewaySession.events_received = events_received  # type: ignore[assignment, method-assign]
 
@@ -180,9 +178,9 @@ POINTS: dict[str, CrashPoint] = {
     **before_and_after("post", CrashPoint(DiscordREST, "interact")),
     "in-request": CrashPoint(HTTPConnection, "send", has_nonce),
     "in-post": CrashPoint(HTTPConnection, "send", has_nonce, after=True, prepare=wait_until_executed),
-    **before_and_after("submitted", replace(at_commit(State.SUBMITTED), event_delay=0.5)),
+    **before_and_after("submitted", replace(at_commit(State.SUBMITTED), before_dispatches=True)),
     # a job in doubt
-    **before_and_after("doubt", replace(at_commit(State.IN_DOUBT), event_delay=0.5)),
+    **before_and_after("doubt", replace(at_commit(State.IN_DOUBT), before_dispatches=True)),
     **before_and_after("found-unsent", at_commit(State.QUEUED, condition=was_sent)),
     **before_and_after("adopted", at_commit(*IN_PROGRESS)),
     # a running job

@@ -25,8 +25,11 @@ FILES = 20
 PADDING = 60_000
 """Bytes of a comment that makes a file long enough to be interrupted; 64 KiB would be too large."""
 
-TRIES = 5
+TRIES = 8
 """rsync writes in steps of 32 KiB, so an interruption too early or too late leaves no partial file."""
+
+SETTLE, SETTLE_INCOMPLETE = 2.0, 120.0
+"""Seconds without a change after which a file is taken. What is interrupted is not taken until the resume."""
 
 
 @dataclass(frozen=True)
@@ -66,13 +69,25 @@ def move(source: Path, target: Path) -> None:
     run(program("mv"), *map(str, sorted(source.iterdir())), str(target))
 
 
+class TooSlowError(Exception):
+    """A program stood still for so long that half a file could be taken for a whole one."""
+
+
 def echo(source: Path, target: Path) -> None:
-    """Write like a script that pauses between two lines: after the first line the file looks complete."""
+    """Write like a script that pauses between two lines: after the first line the file looks complete.
+
+    Raise TooSlowError where a pause was not short.
+    """
+    slowest = 0.0
     for path in source.iterdir():
         text = path.read_text().rstrip().replace(", ", ",\n", 1)
         first, second = text.splitlines()
         script = 'exec >"$1"; echo "$2"; sleep 0.1; echo "$3"'
+        began = time.monotonic()
         run(program("sh"), "-c", script, "sh", str(target / path.name), first, second)
+        slowest = max(slowest, time.monotonic() - began)
+    if slowest > SETTLE * 0.9:
+        raise TooSlowError(f"a script took {slowest:.1f} s")
 
 
 # ---- vim
@@ -165,6 +180,8 @@ def rsync_interrupted(source: Path, target: Path) -> None:
         remaining = [path for path in remaining if not is_partial(path, target / path.name)]
         if not remaining:
             break
+        for path in remaining:  # a file that is there as a whole is not transferred again
+            (target / path.name).unlink(missing_ok=True)
     assert remaining == []
     assert all(int((target / path.name).stat().st_mtime) == 0 for path in source.iterdir())
     run(program("rsync"), "-a", "--partial", f"{source}/", f"{target}/")
@@ -176,7 +193,7 @@ def rsync_interrupted(source: Path, target: Path) -> None:
 def sftp_interrupted(source: Path, target: Path) -> None:
     """Interrupt every upload with kill -9; then resume all."""
     paths = list(source.iterdir())
-    interrupt_sftp(paths, target, "-l", "64", "-B", "1024")
+    interrupt_sftp(paths, target, "-l", "8", "-B", "1024")  # a minute for each file
     resume = "\n".join(f"reput {path} {target / path.name}" for path in paths)
     command = [program("sftp"), "-q", "-D", program("sftp-server"), "-b", "-"]
     done = subprocess.run(command, input=resume, capture_output=True, text=True, timeout=HANG, check=False)

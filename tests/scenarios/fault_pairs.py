@@ -88,8 +88,7 @@ def run_pair(folder: Path, pair: Pair) -> list[str]:
         if _has_fault_during_job(pair):
             _wait_for_job(stage)
             _arm(stage, pair, during_job=True)
-        daemon = _wait_until_settled(stage, daemon)
-        broken = list(_broken_promises(stage, _jobs(stage)))
+        daemon, broken = _check_settled(stage, daemon)
         if stage.stop(daemon) != 0:
             broken.append("the daemon ended with an error")
         broken += _log_errors(stage.log)
@@ -121,6 +120,19 @@ def _wait_for_job(stage: Stage) -> None:
 
 def _jobs(stage: Stage) -> list[Job]:
     return read_journal(stage, lambda journal: journal.listed(None, 100)) or []
+
+
+def _check_settled(stage: Stage, daemon: Daemon) -> tuple[Daemon, list[str]]:
+    """Return the daemon, and the broken promises once all jobs are settled.
+
+    Journal and outbox are not read at the same moment: they are read again if a job has changed meanwhile.
+    """
+    while True:
+        daemon = _wait_until_settled(stage, daemon)
+        jobs = _jobs(stage)
+        broken = list(_broken_promises(stage, jobs))
+        if not broken or [job.state for job in _jobs(stage)] == [job.state for job in jobs]:
+            return daemon, broken
 
 
 def _wait_until_settled(stage: Stage, daemon: Daemon) -> Daemon:

@@ -23,6 +23,7 @@ from mjwatch.cli.app import app
 from mjwatch.errors import JournalError
 from mjwatch.journal.reader import JournalReader
 from mjwatch.model import Job, State
+from mjwatch.simulator.midjourney.bot import MidjourneyBot
 from mjwatch.simulator.midjourney.job import RenderJob
 from mjwatch.simulator.options import SimulatorOptions
 from mjwatch.simulator.server import serving
@@ -32,6 +33,7 @@ from tests.scenarios.stage import Stage, environment, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from tests.helpers.daemons import Daemon
@@ -142,18 +144,59 @@ def open_threaded_stage(folder: Path, **options: Any) -> Iterator[Stage]:
 
 
 @contextmanager
-def renders_blocked() -> Iterator[None]:
-    """Block the rendering of all jobs in the simulators of this process until the end of the block."""
-    released = Event()
-    pass_time = RenderJob._render_with_progress
+def open_patient_stage(folder: Path, **options: Any) -> Iterator[Stage]:
+    """Open such a stage with the usual time limits: jobs may be blocked for long."""
+    with open_threaded_stage(folder, **{"seconds_per_job": 0.3, **options}) as stage:
+        stage.set_config("pace", start_timeout=900, silence_timeout=3600, quiet_time=60)
+        yield stage
 
-    async def wait(job: RenderJob) -> None:
-        while not released.is_set():
+
+def renders_blocked() -> AbstractContextManager[None]:
+    """Block the rendering of all jobs in the simulators of this process until the end of the block."""
+    return _blocked(RenderJob, "_render_with_progress")
+
+
+@contextmanager
+def progress_blocked() -> Iterator[Callable[[], None]]:
+    """Block the jobs in these simulators after each percentage; yield a function that lets the next come."""
+    shown: dict[int, int] = {}
+    allowed = [1]
+    show = RenderJob._show
+
+    async def wait(job: RenderJob, percent: int, progress: dict[str, Any]) -> None:
+        number = shown[id(job)] = shown.get(id(job), 0) + 1
+        while number > allowed[0]:
             await asyncio.sleep(0.05)
-        await pass_time(job)
+        await show(job, percent, progress)
+
+    def show_next() -> None:
+        allowed[0] += 1
 
     try:
-        with patch.object(RenderJob, "_render_with_progress", wait):
+        with patch.object(RenderJob, "_show", wait):
+            yield show_next
+    finally:
+        allowed[0] = 100
+
+
+def answers_blocked() -> AbstractContextManager[None]:
+    """Block all events about interactions in these simulators, from the first on."""
+    return _blocked(MidjourneyBot, "_answer")
+
+
+@contextmanager
+def _blocked(owner: type, name: str) -> Iterator[None]:
+    """Let each call of this method wait for the end of the block."""
+    released = Event()
+    original = getattr(owner, name)
+
+    async def wait(*arguments: Any) -> None:
+        while not released.is_set():
+            await asyncio.sleep(0.05)
+        await original(*arguments)
+
+    try:
+        with patch.object(owner, name, wait):
             yield
     finally:
         released.set()

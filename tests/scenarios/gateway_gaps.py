@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tests.helpers.timeouts import deadline
 from tests.scenarios.fault_runs import open_threaded_stage
 from tests.scenarios.stage import wait_until
 
@@ -31,7 +32,7 @@ class Gap:
         return f"{self.seconds:g} s, {outcome}{', same id' if self.reuse_id else ''}"
 
 
-def seconds_to_delivery(folder: Path, gap: Gap, timeout: float = 150.0) -> float:
+def seconds_to_delivery(folder: Path, gap: Gap, timeout: float = deadline(150.0)) -> float:
     """Return the seconds from the return of the gateway, or the end of the job if later, to the folder."""
     with open_threaded_stage(folder, seconds_per_job=JOB_TIME) as stage:
         daemon = stage.start()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.scenarios.stage import HANG, MJWATCH, environment, wait_until
+from tests.scenarios.stage import HANG, environment, wait_until
 from tests.scenarios.systemd_machine import Machine, booted
 
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ ROOT = Path(__file__).parents[2]
 PROGRAM = "/opt/mjwatch/bin/mjwatch"
 FOLDERS, CONFIG = "/srv/mjwatch", "/etc/mjwatch"
 """The folder of inbox and outbox and the folder of configuration and keys in the shipped unit."""
+
+HOLD = "hold-renders"
+"""While this file exists, the simulator's jobs don't end."""
 
 _GET = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=60).read().decode())"
 
@@ -94,10 +97,18 @@ class InstalledService:
             outcomes.setdefault(entry["prompt"], []).append(entry["outcome"])
         return outcomes
 
-    def wait_until_running(self, *prompts: str) -> None:
-        """Wait until all these prompts are being rendered at the same time."""
-        wanted = {prompt: ["running"] for prompt in prompts}
-        wait_until(lambda: wanted.items() <= self.executed().items(), f"{prompts} in flight")
+    @contextmanager
+    def in_flight(self, *prompts: str) -> Iterator[None]:
+        """Drop these prompts, and wait until all are rendered; none ends before the end of the block."""
+        hold = self.root / HOLD
+        hold.touch()
+        try:
+            self.drop(*prompts)
+            wanted = {prompt: ["running"] for prompt in prompts}
+            wait_until(lambda: wanted.items() <= self.executed().items(), f"{prompts} in flight")
+            yield
+        finally:
+            hold.unlink()
 
 
 @contextmanager
@@ -108,7 +119,7 @@ def installed_service(root: Path, *paths: str) -> Iterator[InstalledService]:
     """
     with booted(root, FOLDERS, CONFIG, *paths) as machine:
         _install(machine, _wheel(root))
-        with _simulator(machine, root / "simulator") as address:
+        with _simulator(machine, root / "simulator", root / HOLD) as address:
             service = InstalledService(machine, root, address)
             folders = {
                 "inbox": f"{FOLDERS}/inbox",
@@ -145,11 +156,14 @@ def _install(machine: Machine, wheel: Path) -> None:
 
 
 @contextmanager
-def _simulator(machine: Machine, workspace: Path) -> Iterator[str]:
+def _simulator(machine: Machine, workspace: Path, hold: Path) -> Iterator[str]:
     """Start the simulator, and yield its address on the loopback interface of the machine."""
-    options = ("--workspace", str(workspace), "--grid", "128", "--seconds-per-job", "4")
-    command = machine.in_its_network(*MJWATCH, "simulate", *options)
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment()) as simulator:
+    options = ("--workspace", str(workspace), "--grid", "128", "--seconds-per-job", "1")
+    python = (sys.executable, "-W", "error", "-m", "tests.scenarios.held_simulator", str(hold))
+    command = machine.in_its_network(*python, "simulate", *options)
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=environment(), cwd=ROOT
+    ) as simulator:
         try:
             line = simulator.stdout.readline() if simulator.stdout else ""
             found = re.fullmatch(r"listening on (127\.0\.0\.1:\d+)", line.strip())

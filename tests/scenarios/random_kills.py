@@ -22,6 +22,7 @@ from mjwatch.journal.reader import JournalReader
 from mjwatch.journal.requests import ask
 from mjwatch.model import Job, State
 from tests.helpers.timeouts import deadline
+from tests.scenarios.fault_runs import read_journal
 from tests.scenarios.picture_checks import has_own_pictures
 from tests.scenarios.stage import SHORT_LIMITS_MODULE, Stage, open_stage, wait_until
 
@@ -43,8 +44,6 @@ LIMITS: tuple[dict[str, Any], ...] = (
 )
 """Limits, and refusals in a row, more than the circuit breaker allows."""
 SHARE_OF_LIMITS = 0.3
-SESSIONS_ALLOWED = 3
-"""Some kills happen before the first session is in the journal."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +115,7 @@ def _kill_repeatedly(stage: Stage, report: Report, rng: random.Random) -> None:
     for kill in range(plan.kills):
         _drop(stage, names, plan.prompts * (kill + 1) // plan.kills - plan.prompts * kill // plan.kills)
         _limit(stage, report, rng, kill)
+        opened = _has_session(stage) and stage.simulator_state()["identifies"]
         daemon = _start(stage, rng)
         remaining = rng.uniform(0.1, plan.longest_run)
         if rng.random() < 0.3:
@@ -127,6 +127,13 @@ def _kill_repeatedly(stage: Stage, report: Report, rng: random.Random) -> None:
         if daemon.poll() is not None:
             report.errors.append(f"start {kill} ended before its kill with {daemon.returncode}")
         stage.stop(daemon, signal.SIGKILL)
+        if plan.resumable and opened and stage.simulator_state()["identifies"] > opened:
+            report.errors.append(f"start {kill} opened a session although the last one can be resumed")
+
+
+def _has_session(stage: Stage) -> bool:
+    gateway = read_journal(stage, lambda journal: journal.recall("gateway"))
+    return bool((gateway or {}).get("session_id"))
 
 
 def _limit(stage: Stage, report: Report, rng: random.Random, kill: int) -> None:
@@ -183,8 +190,6 @@ def _check(stage: Stage, report: Report) -> None:
     report.in_doubt = len(doubts)
     if plan.resumable and len(doubts) > DOUBTS_ALLOWED:
         report.errors.append(f"{len(doubts)} are in doubt although their sessions can be resumed")
-    if plan.resumable and (opened := stage.simulator_state()["identifies"]) > SESSIONS_ALLOWED:
-        report.errors.append(f"{opened} sessions were opened although the first can be resumed")
     if len(jobs) != plan.prompts or report.done + len(doubts) != plan.prompts:
         report.errors.append(
             f"{plan.prompts} prompts have the states {sorted(str(job.state) for job in jobs)}"

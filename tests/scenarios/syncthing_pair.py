@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import socket
+import random
 import subprocess
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
@@ -36,7 +36,7 @@ class Syncthing:
 
     home: Path
     folders: Mapping[str, Path]
-    address: str = field(default_factory=lambda: f"tcp://127.0.0.1:{_free_port()}")
+    address: str = field(default_factory=lambda: f"tcp://{_own_address()}:22000")
     device: str = ""
     process: subprocess.Popen[bytes] | None = None
 
@@ -130,8 +130,6 @@ def syncthing_pair(
         yield both
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def _own_address() -> str:
+    """Return a loopback address that nobody else uses: a free port of the common one may soon be taken."""
+    return ".".join(["127", *(str(random.randrange(1, 255)) for _ in range(3))])

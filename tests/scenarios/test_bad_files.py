@@ -128,8 +128,13 @@ def test_each_bad_file_is_rejected_or_counted_and_good_files_still_run(tmp_path:
 
 def check_left_files(stage: Stage) -> None:
     expected = dict(LEFT) if os.getuid() == 0 else {n: w for n, w in LEFT.items() if n != "device.toml"}
-    left = json.loads(stage.run("status", "--json").stdout)["left"]
-    assert {entry["path"]: entry["why"] for entry in left["some"]} == expected
+
+    def left() -> dict[str, str]:
+        found = json.loads(stage.run("status", "--json").stdout)["left"]
+        return {entry["path"]: entry["why"] for entry in found["some"]}
+
+    wait_until(lambda: left().keys() == expected.keys(), "the files that are left")  # by the next scan
+    assert left() == expected
     names = {path.name for path in stage.inbox.iterdir()}
     left_names = {name.rstrip("/") for name in expected}
     others = {OWNER_FILE, "package.json", "fake.png", "huge.png", "link.png", "folder.txt"}

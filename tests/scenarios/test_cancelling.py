@@ -14,7 +14,7 @@ import pytest
 from mjwatch.errors import NoJournalError
 from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
 from mjwatch.model import Job, State
-from tests.scenarios.fault_runs import open_threaded_stage, renders_blocked, run_verb
+from tests.scenarios.fault_runs import open_patient_stage, renders_blocked, run_verb
 from tests.scenarios.stage import Stage, wait_until
 
 if TYPE_CHECKING:
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
-    with open_threaded_stage(tmp_path / "w") as stage:
-        stage.set_config("pace", start_timeout=900, silence_timeout=3600)
+    with open_patient_stage(tmp_path / "w", seconds_per_job=1.0) as stage:
         yield stage
 
 

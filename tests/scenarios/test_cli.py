@@ -13,6 +13,7 @@ import pytest
 from mjwatch import MidjourneyAPI
 from mjwatch.api import JobFailedError, Pictures
 from mjwatch.model import State
+from tests.scenarios.fault_runs import answers_blocked, open_patient_stage
 from tests.scenarios.stage import HANG, MJWATCH, Stage, environment, open_stage, wait_until
 
 if TYPE_CHECKING:
@@ -107,10 +108,16 @@ def test_the_api_works_from_several_threads_with_one_output_folder(stage: Stage,
     assert {pictures.folder for pictures in found} == set((tmp_path / "out").iterdir())
 
 
-def test_ctrl_c_in_imagine_prints_one_line_and_a_sent_job_is_fetched_later(stage: Stage) -> None:
-    process = start_command(stage, "imagine", "an interrupted cat")
-    wait_for_line(process, " submitted")
-    out, err = interrupt(process)
+def test_ctrl_c_in_imagine_prints_one_line_and_a_sent_job_is_fetched_later(tmp_path: Path) -> None:
+    with open_patient_stage(tmp_path / "w") as stage:
+        check_interrupted_imagine(stage)
+
+
+def check_interrupted_imagine(stage: Stage) -> None:
+    with answers_blocked():
+        process = start_command(stage, "imagine", "an interrupted cat")
+        wait_for_line(process, " submitted")
+        out, err = interrupt(process)
     assert (process.returncode, out) == (130, "")
     assert err.splitlines()[-1].endswith(" run` fetches its pictures")
     stage.drain()
@@ -131,15 +138,25 @@ def test_a_daemon_serves_submit_imagine_and_the_api_and_status_shows_progress(
         assert stage.run("submit", "a twice submitted dog").stdout != done.stdout
         assert len(MidjourneyAPI(stage.config).imagine("a bird", tmp_path).pictures) == 4
         wait_until(lambda: len(dogs(stage)) == 2, "both dogs")
-        status = json.loads(stage.run("status", "--json").stdout)
+
+        def live() -> list[tuple[str, str]]:
+            return [(job["state"], job["prompt"]) for job in live_status(stage)["live"]]
+
+        # A folder is there before the journal has its job as done.
+        wait_until(lambda: live() == [("submitted", "a silent cat")], "only the silent cat at work")
+        status = live_status(stage)
         assert status["daemon"] is True
         assert status["connected_since"] is not None
-        assert [(job["state"], job["prompt"]) for job in status["live"]] == [("submitted", "a silent cat")]
         out, err = interrupt(waiting)
         assert (waiting.returncode, out) == (130, "")
         assert err == "mjwatch: stopped waiting; the daemon continues the work\n"
     finally:
         assert stage.stop(daemon) == 0
+
+
+def live_status(stage: Stage) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(stage.run("status", "--json").stdout)
+    return found
 
 
 def dogs(stage: Stage) -> list[dict[str, Any]]:
@@ -189,16 +206,28 @@ def test_characters_missing_in_the_output_encoding_are_escaped(stage: Stage) -> 
 
 
 def test_a_stopped_demo_leaves_no_simulator_and_says_what_to_do(tmp_path: Path) -> None:
-    command = [*MJWATCH, "demo", str(tmp_path / "demo")]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
-    )
-    wait_for_line(process, " running")
-    _, err = interrupt(process)
-    assert process.returncode == 130
+    command, err = interrupted_demo(tmp_path)
     assert err.splitlines()[-1].startswith("mjwatch: the demo was stopped; remove ")
     second = subprocess.run(
         command, capture_output=True, text=True, timeout=HANG, env=environment(), check=False
     )
     assert second.returncode == 1
     assert "has unfinished jobs of a stopped demo" in second.stderr
+
+
+def interrupted_demo(folder: Path) -> tuple[list[str], str]:
+    """Start demos until one of them is interrupted at work; return its command and standard error.
+
+    Its jobs take some seconds: it ends first where this test stands still meanwhile.
+    """
+    for number in range(5):
+        command = [*MJWATCH, "demo", str(folder / f"demo{number}")]
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
+        )
+        wait_for_line(process, " running")
+        _, err = interrupt(process)
+        if process.returncode != 0:
+            assert process.returncode == 130
+            return command, err
+    raise AssertionError("each demo ended before it was interrupted")

@@ -19,7 +19,8 @@ import pytest
 from mjwatch.__main__ import TERMINATED
 from tests.helpers.timeouts import deadline
 from tests.scenarios.container_engine import IMAGE, Engine, build_image, compose_options, open_engine
-from tests.scenarios.stage import Stage, open_stage, wait_until
+from tests.scenarios.fault_runs import open_patient_stage, renders_blocked
+from tests.scenarios.stage import Stage, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,7 +98,7 @@ def test_a_prompt_becomes_pictures_and_a_new_container_continues_after_a_quick_s
     engine: Engine, tmp_path: Path
 ) -> None:
     home = tmp_path / "home"
-    with open_stage(tmp_path / "simulator", "--seconds-per-job", "4") as stage:
+    with open_patient_stage(tmp_path / "simulator") as stage:
         token = (stage.folder / "keys" / "authToken.key").read_text().strip()
         make_folders(home, token)
         options = compose_options(home, f"{USER}:{USER}")
@@ -117,17 +118,18 @@ def test_a_prompt_becomes_pictures_and_a_new_container_continues_after_a_quick_s
         assert len(list(folder.glob("*_[1-4].*"))) == 4
         assert {path.stat().st_uid for path in [folder, *folder.iterdir()]} == {USER}
         assert not (home / "inbox" / "kite.txt").exists()
-        health = engine("healthcheck", "run", "first", check=False)
-        assert health.returncode == 0, health
+        health = ("healthcheck", "run", "first")
+        wait_until(lambda: engine(*health, check=False).returncode == 0, "a healthy container")
 
         prompts = ["a cat in hats", "a dog in boots", "a hen in socks"]
-        for prompt in prompts:
-            (home / "inbox" / f"{prompt.split()[1]}.txt").write_text(f"{prompt}\n")
-        running = {prompt: ["running"] for prompt in prompts}
-        wait_until(lambda: running.items() <= executed(stage).items(), "three running jobs")
-        began = time.monotonic()
-        engine("stop", "first")
-        assert time.monotonic() - began < STOP_LIMIT
+        with renders_blocked():
+            for prompt in prompts:
+                (home / "inbox" / f"{prompt.split()[1]}.txt").write_text(f"{prompt}\n")
+            running = {prompt: ["running"] for prompt in prompts}
+            wait_until(lambda: running.items() <= executed(stage).items(), "three running jobs")
+            began = time.monotonic()
+            engine("stop", "first")
+            assert time.monotonic() - began < STOP_LIMIT
         assert exit_code(engine, "first") == 0
         log = engine("logs", "first")
         assert b"stopping" in log.stdout + log.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,7 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.scenarios.deliveries import FILES, METHODS, interrupt_sftp, make_source
+from tests.scenarios.deliveries import (
+    FILES,
+    METHODS,
+    SETTLE,
+    SETTLE_INCOMPLETE,
+    TooSlowError,
+    interrupt_sftp,
+    make_source,
+)
 from tests.scenarios.required_programs import program
 from tests.scenarios.stage import HANG, Stage, open_stage, wait_until
 
@@ -49,7 +58,7 @@ class Delivered:
 @pytest.fixture(scope="module")
 def delivered(folder: Path) -> Iterator[Delivered]:
     with open_stage(folder / "w", "--seconds-per-job", "0.1") as stage:
-        stage.set_config("inbox", settle=2.0, settle_incomplete=10.0)
+        stage.set_config("inbox", settle=SETTLE, settle_incomplete=SETTLE_INCOMPLETE)
         methods = [method for method, how in METHODS.items() if all(map(shutil.which, how.programs[:1]))]
         prompts = {method: make_source(folder / "sources" / method, method) for method in methods}
         for method in methods:
@@ -83,7 +92,10 @@ def test_each_of_twenty_files_becomes_one_job_with_its_complete_prompt(
 ) -> None:
     for name in METHODS[method].programs:
         program(name)
-    delivered.outcomes[method].result()
+    try:
+        delivered.outcomes[method].result()
+    except TooSlowError as error:
+        pytest.skip(f"it is not known what was taken: {error}")
     found = Counter((m["source"]["path"], m["prompt"]["submitted"]) for m in delivered.manifests[method])
     assert found == Counter(
         (f"{method}/{name}", prompt) for name, prompt in delivered.prompts[method].items()
@@ -102,11 +114,13 @@ def test_an_upload_that_is_never_completed_is_taken_as_it_is_after_the_longer_wa
     whole = folder / "long.txt"
     whole.write_text("a picture of " + "very " * 900 + "many lighthouses\n")
     with open_stage(folder / "cut", "--seconds-per-job", "0.1") as stage:
-        stage.set_config("inbox", settle=0.5, settle_incomplete=5.0)
-        daemon = stage.start_ready()
+        stage.set_config("inbox", settle=0.2, settle_incomplete=4.0)
         interrupt_sftp([whole], stage.inbox, "-l", "4", "-B", "100")
         partial = (stage.inbox / whole.name).read_text()
+        began = time.monotonic()
+        daemon = stage.start_ready()
         wait_until(stage.manifests, "its folder")
+        assert time.monotonic() - began >= 4.0
         assert stage.stop(daemon) == 0
         (manifest,) = stage.manifests()
         assert manifest["prompt"]["submitted"] == partial.strip()

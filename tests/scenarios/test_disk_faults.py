@@ -18,8 +18,8 @@ import pytest
 
 from mjwatch.outbox.publisher import STAGING
 from mjwatch.outbox.status_file import read_status
-from tests.helpers.timeouts import slowed
 from tests.scenarios.disks import FILLER, small_disk
+from tests.scenarios.fault_runs import open_patient_stage, renders_blocked
 from tests.scenarios.stage import HANG, Stage, open_stage, wait_until
 
 if TYPE_CHECKING:
@@ -55,6 +55,12 @@ def jobs(stage: Stage) -> dict[str, str]:
     return {job["prompt"]: job["state"] for job in found}
 
 
+def trouble(stage: Stage) -> str | None:
+    """Return why Discord or the disk can't be used, as ``status`` shows it."""
+    found: str | None = json.loads(stage.run("status", "--json").stdout)["trouble"]
+    return found
+
+
 def job_files(stage: Stage) -> list[str]:
     """Return the files of jobs in the outbox."""
     files = [path.relative_to(stage.outbox) for path in stage.outbox.rglob("*") if path.is_file()]
@@ -88,12 +94,13 @@ def test_a_full_outbox_has_no_partial_folders_and_gets_all_folders_once_there_is
         for name in ("cat", "dog"):
             stage.drop(f"{name}.ready.txt", f"a {name}\n")
         wait_for_log(stage, "No space left on device")
+        wait_until(lambda: [*jobs(stage).values()] == ["collecting"] * 2, "both results")
         time.sleep(RETRY_TIME)
         assert job_files(stage) == []
         assert set(jobs(stage).values()) == {"collecting"}
         sentence = f"the outbox {stage.outbox} can't be written: its disk has too little room left"
         assert stage.log.count(f"WARNING {sentence}; ") == 1
-        assert json.loads(stage.run("status", "--json").stdout)["trouble"] == sentence
+        wait_until(lambda: trouble(stage) == sentence, "the trouble in status")
         # It is written into its own blocks, as no others are left.
         wait_until(lambda: read_status(stage.outbox).get("trouble") == sentence, "status.json")
         disk.free_space()
@@ -148,17 +155,15 @@ def test_nothing_is_written_below_the_mount_point_of_an_unmounted_outbox(tmp_pat
 @pytest.mark.real
 def test_nothing_is_sent_or_taken_while_the_disk_of_the_journal_is_full(tmp_path: Path) -> None:
     folder = tmp_path / "w"
-    with (
-        small_disk(folder / "state") as disk,
-        open_stage(folder, "--seconds-per-job", str(slowed(2))) as stage,
-    ):
+    with small_disk(folder / "state") as disk, open_patient_stage(folder) as stage:
         stage.set_config("pace", max_in_flight=1)
         daemon = start_ready(stage)
-        stage.drop("cat.ready.txt", "a cat\n")
-        wait_until(lambda: len(stage.simulator_state()["interactions"]) == 1, "the first POST")
-        stage.drop("dog.ready.txt", "a dog\n")  # would be the next POST
-        wait_until(lambda: jobs(stage).get("a dog") == "queued", "the queued second job")
-        disk.fill()
+        with renders_blocked():
+            stage.drop("cat.ready.txt", "a cat\n")
+            wait_until(lambda: len(stage.simulator_state()["interactions"]) == 1, "the first POST")
+            stage.drop("dog.ready.txt", "a dog\n")  # would be the next POST
+            wait_until(lambda: jobs(stage).get("a dog") == "queued", "the queued second job")
+            disk.fill()
         stage.drop("owl.ready.txt", "an owl\n")
         wait_for_log(stage, "disk is full")
         time.sleep(RETRY_TIME)
@@ -176,19 +181,17 @@ def test_nothing_is_sent_or_taken_while_the_disk_of_the_journal_is_full(tmp_path
 @pytest.mark.real
 def test_a_stop_and_a_start_with_a_full_disk_for_the_journal_lose_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "w"
-    with (
-        small_disk(folder / "state") as disk,
-        open_stage(folder, "--seconds-per-job", str(slowed(2))) as stage,
-    ):
+    with small_disk(folder / "state") as disk, open_patient_stage(folder) as stage:
         daemon = start_ready(stage)
-        stage.drop("cat.ready.txt", "a cat\n")
-        wait_until(lambda: len(stage.simulator_state()["interactions"]) == 1, "the POST")
-        disk.fill()
+        with renders_blocked():
+            stage.drop("cat.ready.txt", "a cat\n")
+            wait_until(lambda: len(stage.simulator_state()["interactions"]) == 1, "the POST")
+            disk.fill()
         wait_for_log(stage, "disk is full")
         assert stage.stop(daemon) == 0, stage.log
         disk.fill()  # closing the journal at the stop has freed space
-        second = start(stage)
         reported = stage.log.count("disk is full")
+        second = start(stage)
         wait_until(lambda: stage.log.count("disk is full") > reported, "the report of the second start")
         assert stage.manifests() == []
         disk.free_space()
@@ -212,12 +215,14 @@ def test_a_read_only_state_folder_stops_the_start_with_a_message(tmp_path: Path)
 
 
 def test_an_outbox_that_is_removed_while_a_job_runs_is_created_again(tmp_path: Path) -> None:
-    with open_stage(tmp_path / "w", "--seconds-per-job", str(slowed(1))) as stage:
+    with open_patient_stage(tmp_path / "w") as stage:
         daemon = start_ready(stage)
-        stage.drop("clients/cat.ready.txt", "a cat\n")
-        wait_until(lambda: stage.simulator_state()["interactions"], "the POST")
-        gone = stage.outbox.rename(stage.folder / "gone")  # a rename is atomic: the gallery is being written
-        shutil.rmtree(gone)
+        with renders_blocked():
+            stage.drop("clients/cat.ready.txt", "a cat\n")
+            wait_until(lambda: stage.simulator_state()["interactions"], "the POST")
+            # A rename is atomic: the gallery is being written.
+            gone = stage.outbox.rename(stage.folder / "gone")
+            shutil.rmtree(gone)
         check_all_done(stage, daemon, 1)
 
 
@@ -251,7 +256,7 @@ def test_nothing_is_sent_while_the_journal_is_moved_away(tmp_path: Path) -> None
 
 
 def test_a_removed_wal_file_stops_the_sending_is_reported_and_costs_nothing(tmp_path: Path) -> None:
-    with open_stage(tmp_path / "w", "--seconds-per-job", str(slowed(1))) as stage:
+    with open_stage(tmp_path / "w", "--seconds-per-job", "0.5") as stage:
         stage.set_config("pace", max_in_flight=1, delay=600)
         daemon = start_ready(stage)
         stage.drop("cat.ready.txt", "a cat\n")

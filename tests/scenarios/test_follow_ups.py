@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.helpers.timeouts import deadline
 from tests.scenarios.stage import Stage, open_stage, wait_until
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def test_two_equal_prompts_get_six_follow_ups_each_despite_kills(tmp_path: Path,
             _wait_for_interactions(stage, number + 1)
             stage.stop(daemon, signal.SIGKILL)
             daemon = stage.start_ready()
-        wait_until(lambda: len(stage.manifests()) == 14, "two grids and twelve follow-ups", 150)
+        wait_until(lambda: len(stage.manifests()) == 14, "two grids and twelve follow-ups", deadline(150))
         assert stage.stop(daemon) == 0
 
         for label in ("one", "two"):

@@ -110,10 +110,7 @@ def save(gallery: OpenGallery, inbox: Path) -> Path:
 
 
 def copied(gallery: OpenGallery) -> list[str]:
-    gallery.page.locator("#panel .picked .copy").click()
-    gallery.page.locator("#panel .picked .copy", has_text="Copied").wait_for()
-    text: str = gallery.page.evaluate("navigator.clipboard.readText()")
-    return text.split("\n")
+    return gallery.copy(gallery.page.locator("#panel .picked .copy")).split("\n")
 
 
 def check_their_buttons(stage: Stage, made: list[dict[str, Any]]) -> None:

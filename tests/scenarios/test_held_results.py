@@ -87,7 +87,7 @@ def published(stage: Stage, job_id: str) -> dict[str, Any]:
 def test_a_person_assigns_a_result_while_the_service_runs_and_after_it_was_killed(stage: Stage) -> None:
     daemon = stage.start_ready()
     held = held_by_hand_and_by_file(stage, PROMPT)
-    assert "a result may be of job" in stage.log
+    wait_until(lambda: "a result may be of job" in stage.log, "the log entry")
     daemon.kill()
     daemon.wait(timeout=HANG)
     daemon = stage.start_ready()
@@ -96,7 +96,7 @@ def test_a_person_assigns_a_result_while_the_service_runs_and_after_it_was_kille
     code, answer = command(stage, own["commands"][0])
     assert (code, "is its result now; its pictures are fetched\n" in answer) == (0, True)
     assert published(stage, own["jobs"][0])["discord"]["matched_by"] == "person"
-    assert status(stage)["held"] == [], "the other one can only be the job's by hand"
+    wait_until(lambda: status(stage)["held"] == [], "the other one can only be the job's by hand")
     assert command(stage, other["commands"][0])[0] == 1
     assert stage.stop(daemon) == 0
 

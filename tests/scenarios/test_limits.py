@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from mjwatch.jobs.limits import FAILURES_IN_A_ROW
 from mjwatch.journal.overview import overview
 from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
 from tests.scenarios.fault_runs import open_threaded_stage
@@ -73,13 +74,15 @@ def test_a_bot_that_is_offline_costs_three_prompts_and_the_probes(tmp_path: Path
         stage.arm_fault(fault="interaction_failed", count=100)
         daemon = stage.fork(SHORT_LIMITS_MODULE, "run")
         drop(stage, 12)
-        wait_until(lambda: stage.log.count("sending waits") == 2, "a probe that fails, too")
+        wait_until(lambda: stage.log.count("sending waits") >= 2, "a probe that fails, too")
         assert status(stage)["sending_limit"]["scope"] == "failures"
         end_all_faults(stage)
         wait_until(lambda: set(status(stage)["jobs"]) <= {"in_doubt"}, "the pictures after the outage")
         facts = status(stage)
         doubtful = facts["jobs"]["in_doubt"]
-        assert 4 <= doubtful <= 6, "three prompts, and the probes until the faults end"
+        least = FAILURES_IN_A_ROW + stage.log.count("sending waits") - 1
+        # Two others may be at Midjourney when the third fails, or a probe when the faults end.
+        assert least <= doubtful <= least + 2, "three prompts, and the probes until the faults end"
         assert (facts["jobs"], facts["sending_limit"]) == ({"in_doubt": doubtful}, None)
         assert facts["sent_in_24h"] == 12
         assert statuses(stage) == [204] * (12 - doubtful)

@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 
+from mjwatch.model import State
 from mjwatch.pictures.split import split_grid
 from tests.helpers.metrics_text import samples_in
+from tests.scenarios.fault_runs import open_patient_stage, read_journal, renders_blocked
 from tests.scenarios.stage import Stage, open_stage, wait_until
 
 if TYPE_CHECKING:
@@ -40,6 +42,8 @@ def test_files_dropped_in_every_way_become_four_pictures_each(tmp_path: Path) ->
         submitted = stage.run("submit", "a submitted lighthouse --ar 3:2", "--wait")
         assert submitted.returncode == 0, submitted.stderr
         wait_until(lambda: len(stage.manifests()) == 6, "six folders")
+        # A folder is there before the journal, whose figures are checked below, has its job as done.
+        wait_until(lambda: read_journal(stage, lambda j: len(j.listed(State.DONE, 10))) == 6, "six jobs done")
         assert stage.stop(daemon) == 0
         assert not list(stage.inbox.rglob("*.t*"))
         for manifest in stage.manifests():
@@ -119,12 +123,13 @@ def test_equal_prompts_run_one_at_a_time_where_no_id_distinguishes_them(
 def test_a_signal_stops_the_daemon_cleanly_and_the_next_start_continues(
     tmp_path: Path, sig: signal.Signals
 ) -> None:
-    with open_stage(tmp_path / "w", "--seconds-per-job", "2") as stage:
-        daemon = stage.start()
-        for name in ("a", "b", "c"):
-            stage.drop(f"{name}.ready.txt", f"a picture of {name}\n")
-        wait_until(lambda: len(stage.simulator_state()["interactions"]) == 3, "three running jobs")
-        assert stage.stop(daemon, sig) == 0, stage.log
+    with open_patient_stage(tmp_path / "w") as stage:
+        with renders_blocked():
+            daemon = stage.start()
+            for name in ("a", "b", "c"):
+                stage.drop(f"{name}.ready.txt", f"a picture of {name}\n")
+            wait_until(lambda: len(stage.simulator_state()["interactions"]) == 3, "three running jobs")
+            assert stage.stop(daemon, sig) == 0, stage.log
         stage.drain()
         assert [manifest["state"] for manifest in stage.manifests()] == ["done"] * 3
         assert len(stage.simulator_state()["interactions"]) == 3
@@ -133,12 +138,13 @@ def test_a_signal_stops_the_daemon_cleanly_and_the_next_start_continues(
 
 
 def test_a_cut_gateway_is_resumed_and_jobs_finished_meanwhile_are_delivered(tmp_path: Path) -> None:
-    with open_stage(tmp_path / "w", "--seconds-per-job", "1") as stage:
+    with open_patient_stage(tmp_path / "w") as stage:
         daemon = stage.start()
-        for number in range(6):
-            stage.drop(f"p{number}.ready.txt", f"picture number {number}\n")
-        wait_until(lambda: len(stage.simulator_state()["interactions"]) == 6, "six running jobs")
-        stage.arm_fault(fault="gateway_cut", count=1)
+        with renders_blocked():
+            for number in range(6):
+                stage.drop(f"p{number}.ready.txt", f"picture number {number}\n")
+            wait_until(lambda: len(stage.simulator_state()["interactions"]) == 6, "six running jobs")
+            stage.arm_fault(fault="gateway_cut", count=1)
         wait_until(lambda: len(stage.manifests()) == 6, "six folders")
         assert stage.stop(daemon) == 0
         assert stage.simulator_state()["resumes"] >= 1
@@ -146,13 +152,14 @@ def test_a_cut_gateway_is_resumed_and_jobs_finished_meanwhile_are_delivered(tmp_
 
 
 def test_results_missed_by_a_lost_session_are_read_from_the_history(tmp_path: Path) -> None:
-    with open_stage(tmp_path / "w", "--seconds-per-job", "1") as stage:
+    with open_patient_stage(tmp_path / "w") as stage:
         daemon = stage.start()
-        for number in range(4):
-            stage.drop(f"p{number}.ready.txt", f"picture number {number}\n")
-        wait_until(lambda: len(stage.simulator_state()["interactions"]) == 4, "four running jobs")
-        stage.arm_fault(fault="gateway_invalid_session", count=1)
-        stage.arm_fault(fault="gateway_cut", count=1)
+        with renders_blocked():
+            for number in range(4):
+                stage.drop(f"p{number}.ready.txt", f"picture number {number}\n")
+            wait_until(lambda: len(stage.simulator_state()["interactions"]) == 4, "four running jobs")
+            stage.arm_fault(fault="gateway_invalid_session", count=1)
+            stage.arm_fault(fault="gateway_cut", count=1)
         wait_until(lambda: len(stage.manifests()) == 4, "four folders")
         assert stage.stop(daemon) == 0
         assert stage.simulator_state()["identifies"] >= 2

@@ -6,6 +6,8 @@ import re
 import subprocess
 import sys
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,8 +19,8 @@ from mjwatch.client.submit import request, single_prompt, submit
 from mjwatch.journal.reader import JOURNAL_FILE
 from mjwatch.journal.writer import Journal
 from mjwatch.model import IN_FLIGHT
-from tests.helpers.timeouts import slowed
-from tests.scenarios.stage import HANG, Stage, open_stage
+from tests.scenarios.fault_runs import open_patient_stage, renders_blocked
+from tests.scenarios.stage import HANG, Stage, open_stage, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,14 +81,21 @@ class InFlight:
             self.most = max(self.most, running)
 
 
-def test_many_prompts_are_in_flight_at_once_and_one_that_fails_stops_no_other(
-    stage: Stage, tmp_path: Path
-) -> None:
-    stage.arm_fault(fault="told_late", seconds=slowed(0.7), match="heron", count=23)
+def test_many_prompts_are_in_flight_at_once_and_one_that_fails_stops_no_other(tmp_path: Path) -> None:
+    with open_patient_stage(tmp_path / "w", seconds_per_job=0.1, grid=16) as stage:
+        check_many_in_flight(stage, tmp_path)
+
+
+def check_many_in_flight(stage: Stage, tmp_path: Path) -> None:
     stage.arm_fault(fault="refuse", title="Banned prompt detected", match="nasty")
     prompts = [f"heron number {number}" for number in range(23)] + ["a nasty one"]
     api = MidjourneyAPI(str(stage.config))
-    answers = list(api.imagine_many(prompts, tmp_path / "out"))
+    with ThreadPoolExecutor(1) as pool:
+        with renders_blocked():
+            running = pool.submit(lambda: list(api.imagine_many(prompts, tmp_path / "out")))
+            wait_until(lambda: len(stage.simulator_state()["posts"]) >= 12, "twelve prompts in flight")
+            time.sleep(0.5)  # time for one too many
+        answers = running.result()
     assert sorted(answer.index for answer in answers) == list(range(24))
     assert all(prompts[answer.index] == answer.prompt for answer in answers)
     (failed,) = [answer for answer in answers if answer.error]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.scenarios.fault_runs import open_threaded_stage
+from tests.scenarios.fault_runs import answers_blocked, open_threaded_stage
 from tests.scenarios.stage import wait_until
 
 if TYPE_CHECKING:
@@ -19,11 +19,11 @@ def test_an_unanswered_post_before_a_session_of_the_same_id_is_executed_once(tmp
     with open_threaded_stage(tmp_path / "w", seconds_per_job=0.3) as stage:
         stage.arm_fault(fault="session_id_reused", count=99)
         stage.arm_fault(fault="post_reset_executed")
-        stage.arm_fault(fault="told_late", seconds=1)
-        daemon = stage.start()
-        stage.drop("cat.ready.txt", "a cat\n")
-        wait_until(lambda: stage.simulator_state()["interactions"], "the job")
-        stage.arm_fault(fault="gateway_down", seconds=2, lose_session=True)
+        with answers_blocked():
+            daemon = stage.start()
+            stage.drop("cat.ready.txt", "a cat\n")
+            wait_until(lambda: stage.simulator_state()["interactions"], "the job")
+            stage.arm_fault(fault="gateway_down", seconds=2, lose_session=True)
         wait_until(stage.manifests, "the folder")
         (executed,) = stage.simulator_state()["interactions"]
         (manifest,) = stage.manifests()

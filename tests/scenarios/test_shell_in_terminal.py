@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.helpers.timeouts import slowed
-from tests.scenarios.stage import open_stage, wait_until
+from tests.scenarios.fault_runs import open_patient_stage, progress_blocked, renders_blocked
+from tests.scenarios.stage import wait_until
 from tests.scenarios.tmux_terminal import open_terminal
 
 if TYPE_CHECKING:
@@ -62,14 +62,17 @@ def percentages(terminal: Terminal, seen: dict[str, set[int]]) -> bool:
 def test_quickly_typed_prompts_are_queued_show_progress_and_continue_after_leaving_the_shell(
     tmp_path: Path,
 ) -> None:
-    with open_stage(tmp_path / "w", "--seconds-per-job", str(slowed(4)), "--format", "webp") as stage:
+    with open_patient_stage(tmp_path / "w", format="webp") as stage:
         daemon = stage.start_ready()
         with shell(stage, 80, 24) as terminal:
             assert "a daemon works" in terminal.screen()[-1]
-            terminal.type("a red kite\na blue kite\na green kite\n")
-            terminal.wait_for(*(f"queued  a {colour} kite" for colour in ("red", "blue", "green")))
             seen: dict[str, set[int]] = {}
-            wait_until(lambda: percentages(terminal, seen), "a bar that moves")
+            with progress_blocked() as show_next:
+                terminal.type("a red kite\na blue kite\na green kite\n")
+                terminal.wait_for(*(f"queued  a {colour} kite" for colour in ("red", "blue", "green")))
+                wait_until(lambda: percentages(terminal, seen) or len(seen) == 3, "three bars")
+                show_next()
+                wait_until(lambda: percentages(terminal, seen), "a bar that moves")
             wait_until(lambda: finished(stage, 3), "three folders")
             terminal.wait_for(*(f"done  a {colour} kite" for colour in ("red", "blue", "green")))
             shown = "\n".join(terminal.all())
@@ -77,11 +80,12 @@ def test_quickly_typed_prompts_are_queued_show_progress_and_continue_after_leavi
                 assert str(folder) in shown
                 assert len(list(folder.glob("*_[1-4].webp"))) == 4
 
-            terminal.paste("a torn kite\na repaired kite")
-            terminal.press("Enter")
-            terminal.wait_for("queued  a torn kite", "queued  a repaired kite")
-            terminal.press("C-d")
-            assert terminal.status() == 0
+            with renders_blocked():
+                terminal.paste("a torn kite\na repaired kite")
+                terminal.press("Enter")
+                terminal.wait_for("queued  a torn kite", "queued  a repaired kite")
+                terminal.press("C-d")
+                assert terminal.status() == 0
             assert "the daemon continues the work" in "\n".join(terminal.all())
         wait_until(lambda: finished(stage, 5), "the jobs left to the daemon")
         assert stage.stop(daemon, signal.SIGTERM) == 0
@@ -89,8 +93,8 @@ def test_quickly_typed_prompts_are_queued_show_progress_and_continue_after_leavi
 
 
 def test_a_shell_has_history_completes_commands_and_job_ids_and_obeys_keys(tmp_path: Path) -> None:
-    with open_stage(tmp_path / "w", "--seconds-per-job", str(slowed(2))) as stage:
-        with shell(stage, 120, 40) as terminal:
+    with open_patient_stage(tmp_path / "w", seconds_per_job=0.5) as stage:
+        with renders_blocked(), shell(stage, 120, 40) as terminal:
             assert "working here" in terminal.screen()[-1]
             terminal.type("a yellow kite\n")
             terminal.wait_for("queued  a yellow kite")

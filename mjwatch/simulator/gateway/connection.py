@@ -135,6 +135,9 @@ class GatewayConnection:
                 raise GatewayError(CloseCode.SESSION_TIMED_OUT) from None
             if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
                 return
+            # After a standstill, what was due before this message arrived happens first: an answer to a
+            # heartbeat must not overtake an event that was to be sent long before it.
+            await asyncio.sleep(0)
             if self._received_payload(message.data):
                 deadline = time.monotonic() + tolerance
 

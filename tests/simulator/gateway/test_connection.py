@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import suppress
 
 import pytest
@@ -301,5 +302,19 @@ def test_a_count_cuts_later_connections_too() -> None:
             async with client.gateway() as second:
                 assert isinstance(second, Gateway)
                 await second.identify()
+
+    play(scenario)
+
+
+def test_after_a_standstill_an_overdue_event_comes_before_the_answer_to_a_later_heartbeat() -> None:
+    async def scenario() -> None:
+        async with simulated() as client, client.gateway() as gateway:
+            await gateway.identify()
+            await client.fault("told_late", seconds=0.2)
+            await client.imagine("a red cat", gateway)
+            await gateway.send(1, None)
+            time.sleep(0.4)  # all stands still, the simulator too
+            await gateway.op(11)
+            assert "INTERACTION_CREATE" in [one["t"] for one in gateway.dispatches]
 
     play(scenario)

@@ -21,9 +21,10 @@ import pytest
 
 from mjwatch.gallery.gallery import Gallery
 from mjwatch.model import Button, Prompt, Source, State
-from tests.helpers.browser import PHONE, TIMEOUT_MS, open_gallery
+from tests.helpers.browser import PHONE, open_gallery
 from tests.helpers.job_factory import RESULT
 from tests.helpers.outbox_factory import a_folder, a_job
+from tests.helpers.timeouts import deadline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -331,9 +332,7 @@ def check_side_by_side(gallery: OpenGallery) -> None:
     page.locator("[data-name=favourite]").click()
     assert page.locator(".card .starred").count() >= 3
     page.locator("[data-name=favourite]").click()
-    page.locator("#tray .copy").click()
-    page.locator("#tray .copy", has_text="Copied").wait_for()
-    assert len(page.evaluate("navigator.clipboard.readText()").split("\n")) == 3
+    assert len(gallery.copy(page.locator("#tray .copy")).split("\n")) == 3
     page.keyboard.press("Escape")
     assert page.locator("#tray").is_hidden()
     check_keys(gallery)
@@ -366,10 +365,8 @@ def check_all_in_window(gallery: OpenGallery, selector: str) -> None:
 def check_files(gallery: OpenGallery, outbox: Path) -> None:
     page = gallery.page
     gallery.open(f"#{MARKED_BY_FILE}")
-    page.locator(".facts .copy", has_text="Copy path").click()
-    page.locator(".facts .copy", has_text="Copied").wait_for()
     folder = outbox / f"note-{MARKED_BY_FILE}"
-    assert page.evaluate("navigator.clipboard.readText()") == str(folder)
+    assert gallery.copy(page.locator('.facts .copy[title="Copy the folder\'s path"]')) == str(folder)
     with page.context.expect_page() as opened:
         page.locator(".facts a", has_text="Open folder").click()
     opened.value.wait_for_load_state()
@@ -412,7 +409,7 @@ def test_pictures_are_downloaded_from_a_server(browser: Browser, outbox: Path) -
         page.locator(".download").first.click()
         page.locator(".tool", has_text="Download all").click()
         wanted = ["note_1.webp", *(f"note_{n}.webp" for n in range(1, 5))]
-        end = time.monotonic() + TIMEOUT_MS / 1000
+        end = time.monotonic() + deadline(10)
         while len(names) < len(wanted) and time.monotonic() < end:
             page.wait_for_timeout(20)
         assert names == wanted
@@ -462,9 +459,7 @@ def test_an_edited_manifest_puts_nothing_else_into_a_copied_command(browser: Bro
         assert opened.count() == "3 jobs"
         opened.open("#evilevil")
         opened.page.locator(".chip[data-pick='evilevil again']").click()
-        opened.page.locator("#panel .picked .copy").click()
-        opened.page.locator("#panel .picked .copy", has_text="Copied").wait_for()
-        command = opened.page.evaluate("navigator.clipboard.readText()")
+        command = opened.copy(opened.page.locator("#panel .picked .copy"))
         opened.open("#beginsaa")
         assert "Only the beginning" in opened.page.locator("#panel .prompt").inner_text()
         assert opened.page.locator(".chip[data-pick='beginsaa again']").count() == 0
