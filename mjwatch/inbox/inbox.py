@@ -100,7 +100,6 @@ class Inbox:
             guard=self._guard,
             max_jobs=max_jobs,
         )
-        self._unremoved: dict[str, tuple[int, ...]] = {}
         self._ignored_log = IgnoredFileLog()
         self._ignored = IgnoredFiles()
         self._scan = InboxScan()
@@ -203,17 +202,13 @@ class Inbox:
 
     def _remove_taken(self, path: str, identity: tuple[int, ...]) -> None:
         """Remove a taken file, unless it has changed. Raise OSError if that fails; scans try it again."""
-        with self._in_flight.removing(path, identity):
-            try:
-                is_removed = remove_taken(self._root, path, identity)
-            except OSError:
-                self._unremoved[path] = identity
-                with suppress(OSError):
-                    found = identify(self._root, path)
-                    if found is not None and found[:4] == identity[:4]:
-                        self._in_flight.ignore(path, found)  # the failed removal has changed its ctime
-                raise
-        self._unremoved.pop(path, None)
+        self._in_flight.begin_removal(path, identity)
+        try:
+            is_removed = remove_taken(self._root, path, identity)
+        except OSError:
+            self._in_flight.removal_failed(path, identity)
+            raise
+        self._in_flight.end_removal(path, identity)
         if not is_removed:
             log.info(
                 "%s has changed since it was taken; the new version is a new request",
@@ -224,7 +219,7 @@ class Inbox:
 
     def _retry_removals(self) -> None:
         """Remove the files that could not be removed: their folders' rights may be other ones by now."""
-        for path, identity in list(self._unremoved.items()):
+        for path, identity in self._in_flight.unremoved():
             with suppress(OSError):
                 self._remove_taken(path, identity)
                 log.info("%s does not stay in the inbox any more", path, extra={"file": path})
@@ -317,7 +312,7 @@ class Inbox:
                 self._hints.add_everything()  # a full scan handles a folder that can't be read
                 continue
             if identity is None and folder_identity(self._root) != self._scan.root_identity:
-                self._hints.add_everything()  # not the file is gone, but the inbox
+                self._hints.add_everything()  # the inbox is gone, not the file
             elif identity is None:
                 self._scan.files.pop(path, None)
                 self._settling.forget(path)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from mjwatch.errors import PromptFileError
@@ -23,7 +23,7 @@ from mjwatch.prompts.promptfile import MAX_BYTES, looks_incomplete
 from mjwatch.prompts.source_text import sha256
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Container, Iterable, Mapping
     from pathlib import Path
 
     from mjwatch.inbox.filenames import CompanionManifest
@@ -71,7 +71,8 @@ class InFlightFiles:
         self._remembered: dict[str, tuple[float, Identity]] = {}
         self._retry_at: dict[str, float] = {}
         self._kept: dict[str, str] = {}
-        self._removing: dict[str, tuple[int, ...]] = {}
+        self._to_remove: dict[str, tuple[int, ...]] = {}
+        self._unremoved: dict[str, tuple[int, ...]] = {}
 
     def add(self, path: str, identity: Identity, size: int) -> None:
         """Note that a file is handed over now; it takes ``size`` bytes of memory."""
@@ -88,14 +89,30 @@ class InFlightFiles:
         with self._lock:
             self._identities[path] = identity
 
-    @contextmanager
-    def removing(self, path: str, identity: tuple[int, ...]) -> Iterator[None]:
-        """Treat this file as handled, whatever its ctime, while it is being removed."""
-        self._removing[path] = identity
-        try:
-            yield
-        finally:
-            self._removing.pop(path, None)
+    def begin_removal(self, path: str, identity: tuple[int, ...]) -> None:
+        """Treat this file as handled, whatever its ctime, until ``end_removal``.
+
+        A removal that fails changes the ctime, and a scan meanwhile may not see the file at all.
+        """
+        with self._lock:
+            self._to_remove[path] = identity
+
+    def removal_failed(self, path: str, identity: tuple[int, ...]) -> None:
+        """Note that the removal has begun, but is to be tried again."""
+        with self._lock:
+            self._unremoved[path] = identity
+
+    def end_removal(self, path: str, identity: tuple[int, ...]) -> None:
+        """Note that this file is gone, or that another one has its place."""
+        with self._lock:
+            for table in (self._to_remove, self._unremoved):
+                if table.get(path) == identity:
+                    del table[path]
+
+    def unremoved(self) -> list[tuple[str, tuple[int, ...]]]:
+        """Return the files whose removal is to be tried again, with their identities."""
+        with self._lock:
+            return list(self._unremoved.items())
 
     def release(self, path: str) -> bool:
         """Note that the engine has dealt with a file. Return whether that makes room for others."""
@@ -116,7 +133,7 @@ class InFlightFiles:
         """Return whether the file was handed over, or is to be ignored, and still looks so."""
         if self._identities.get(path) == identity:
             return True
-        removed = self._removing.get(path)
+        removed = self._to_remove.get(path)
         return removed is not None and removed[:4] == identity[:4]
 
     def last_identity(self, path: str) -> Identity | None:
@@ -148,6 +165,7 @@ class InFlightFiles:
         with self._lock:
             forgotten = {path for path, at in self._retry_at.items() if at <= now}
             forgotten |= {path for path in self._identities if path not in present}
+            forgotten -= self._to_remove.keys()  # for a moment a removal moves the file aside
             for path in forgotten:
                 for table in (self._identities, self._retry_at, self._kept):
                     table.pop(path, None)

@@ -46,8 +46,8 @@ _LARGE = 8_000_000
 """Pixels of a grid above which Pillow encodes its pictures one by one: lossless WebP takes much memory."""
 
 _CUT_ABOVE = 256 * 256
-"""Pixels of a grid up to which Pillow's default takes no longer than cutting the rows: 0.4 ms for 16x16, a
-tenth, and as much as cutting for a photo of 256x256."""
+"""Pixels of a grid up to which Pillow's default encodes it: a grid of 16x16 takes that a tenth of the time of
+cutting rows, and a photo of 256x256 the same time."""
 
 FORMATS = ("png", "webp", "jpeg")
 
@@ -220,7 +220,7 @@ def _decoded(data: bytes) -> tuple[str, Image.Image, Scanlines | None]:
     """Return the file's format, its pixels with what its head says, and its rows if it is such a PNG."""
     found = _open(data, DECODED_AT_MOST)
     _check_grid(found)
-    lines = Scanlines.read(data) if found.format == "PNG" and _is_cut(found) else None
+    lines = Scanlines.read(data) if found.format == "PNG" and _is_large_enough(found) else None
     if lines is None or not lines.fits(found):
         # A copy, because the decoder of WebP holds the pixels twice more.
         return _facts(found).format, found.copy(), None
@@ -240,7 +240,7 @@ def _chosen(lines: Scanlines | None, image: Image.Image, *, is_turned: bool) -> 
 
     None if Pillow's default is quick enough and its filters are better, or if such pixels can't be cut.
     """
-    if image.mode not in MODES or not _is_cut(image):
+    if image.mode not in MODES or not _is_large_enough(image):
         return None
     if lines is not None and _is_repetitive(lines, image):
         return lines if not is_turned and lines.has_pillows_filters(image) else None
@@ -252,8 +252,8 @@ def _chosen(lines: Scanlines | None, image: Image.Image, *, is_turned: bool) -> 
     return replace(filtered, packed=lines.packed, is_searched=lines.is_searched)
 
 
-def _is_cut(image: Image.Image) -> bool:
-    """Return whether the picture is large enough to cut its rows."""
+def _is_large_enough(image: Image.Image) -> bool:
+    """Return whether to cut the picture's rows takes less time than Pillow's default."""
     return image.width * image.height > _CUT_ABOVE
 
 
@@ -339,7 +339,7 @@ _GAP = 4
 """Pixels between the four pictures of a sheet."""
 
 _RESIZING: dict[str, Any] = {"resample": Image.Resampling.LANCZOS, "reducing_gap": 1.5}
-"""A larger gap makes no visible difference (50 dB of noise) and takes more time: 3.0 four times as much."""
+"""The result differs from that without a gap by less than the eye sees (50 dB), in a quarter of the time."""
 
 
 def thumbnail(pictures: Sequence[bytes]) -> bytes:

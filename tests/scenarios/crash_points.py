@@ -88,7 +88,7 @@ class CrashPoint:
 
 
 def drop_dispatches() -> None:
-    """Hear no dispatches of the gateway: as they are not in the journal, the next start gets them again."""
+    """Ignore all dispatches of the gateway: the journal lacks them, so the next start gets them again."""
     original = GatewaySession.events_received
 
     def events_received(session: GatewaySession) -> list[GatewayEvent]:

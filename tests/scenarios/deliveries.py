@@ -70,7 +70,11 @@ def move(source: Path, target: Path) -> None:
 
 
 class TooSlowError(Exception):
-    """A program stood still for so long that half a file could be taken for a whole one."""
+    """Programs stood still for so long that half of these files could be taken for a whole one."""
+
+    def __init__(self, names: set[str]) -> None:
+        super().__init__(f"scripts were too slow for {', '.join(sorted(names))}")
+        self.names = names
 
 
 def echo(source: Path, target: Path) -> None:
@@ -78,16 +82,17 @@ def echo(source: Path, target: Path) -> None:
 
     Raise TooSlowError where a pause was not short.
     """
-    slowest = 0.0
+    slow = set()
     for path in source.iterdir():
         text = path.read_text().rstrip().replace(", ", ",\n", 1)
         first, second = text.splitlines()
         script = 'exec >"$1"; echo "$2"; sleep 0.1; echo "$3"'
         began = time.monotonic()
         run(program("sh"), "-c", script, "sh", str(target / path.name), first, second)
-        slowest = max(slowest, time.monotonic() - began)
-    if slowest > SETTLE * 0.9:
-        raise TooSlowError(f"a script took {slowest:.1f} s")
+        if time.monotonic() - began > SETTLE * 0.9:
+            slow.add(path.name)
+    if slow:
+        raise TooSlowError(slow)
 
 
 # ---- vim

@@ -145,7 +145,7 @@ def open_threaded_stage(folder: Path, **options: Any) -> Iterator[Stage]:
 
 @contextmanager
 def open_patient_stage(folder: Path, **options: Any) -> Iterator[Stage]:
-    """Open such a stage with the usual time limits: jobs may be blocked for long."""
+    """Open a stage with a simulator in this process and the usual time limits: jobs may be blocked for long."""
     with open_threaded_stage(folder, **{"seconds_per_job": 0.3, **options}) as stage:
         stage.set_config("pace", start_timeout=900, silence_timeout=3600, quiet_time=60)
         yield stage
@@ -159,12 +159,12 @@ def renders_blocked() -> AbstractContextManager[None]:
 @contextmanager
 def progress_blocked() -> Iterator[Callable[[], None]]:
     """Block the jobs in these simulators after each percentage; yield a function that lets the next come."""
-    shown: dict[int, int] = {}
+    shown: dict[str, int] = {}
     allowed = [1]
     show = RenderJob._show
 
     async def wait(job: RenderJob, percent: int, progress: dict[str, Any]) -> None:
-        number = shown[id(job)] = shown.get(id(job), 0) + 1
+        number = shown[job.uuid] = shown.get(job.uuid, 0) + 1
         while number > allowed[0]:
             await asyncio.sleep(0.05)
         await show(job, percent, progress)

@@ -92,14 +92,19 @@ def test_each_of_twenty_files_becomes_one_job_with_its_complete_prompt(
 ) -> None:
     for name in METHODS[method].programs:
         program(name)
+    unclear: set[str] = set()
     try:
         delivered.outcomes[method].result()
     except TooSlowError as error:
-        pytest.skip(f"it is not known what was taken: {error}")
-    found = Counter((m["source"]["path"], m["prompt"]["submitted"]) for m in delivered.manifests[method])
-    assert found == Counter(
-        (f"{method}/{name}", prompt) for name, prompt in delivered.prompts[method].items()
-    )
+        unclear = error.names
+    wanted = {
+        f"{method}/{name}": prompt
+        for name, prompt in delivered.prompts[method].items()
+        if name not in unclear
+    }
+    taken = [(m["source"]["path"], m["prompt"]["submitted"]) for m in delivered.manifests[method]]
+    found = Counter((path, prompt) for path, prompt in taken if path.split("/")[1] not in unclear)
+    assert found == Counter(wanted.items()) != Counter()
     assert {manifest["state"] for manifest in delivered.manifests[method]} == {"done"}
 
 

@@ -94,7 +94,7 @@ def imports_here(stage: Stage, made: list[dict[str, Any]], own: int, kills: int)
 def daemon_imports(stage: Stage, made: list[dict[str, Any]], own: int, kills: int) -> None:
     """A daemon imports, and is killed; it goes on by itself. Many addresses have expired."""
     stage.arm_fault(fault="cdn_404", count=own // 2)
-    stage.arm_fault(fault="cdn_slow", match="in room 0 ", seconds=round(HANG * 2))  # not done before the kill
+    stage.arm_fault(fault="cdn_slow", match="in room 0 ", seconds=round(HANG * 2))  # the kill comes first
     daemon = stage.start_ready()
     one = stage.fork("mjwatch", "import")
     killed_in_the_middle(stage, daemon, own // (kills + 2))

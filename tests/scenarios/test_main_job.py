@@ -67,7 +67,8 @@ def test_files_dropped_in_every_way_become_four_pictures_each(tmp_path: Path) ->
 def test_every_file_matches_the_manifest_and_the_pictures_are_the_grids_quadrants(
     tmp_path: Path,
 ) -> None:
-    with open_stage(tmp_path / "w", "--seconds-per-job", "0.2", "--profile", "2024") as stage:
+    large = ("--grid", "320", "--format", "png")  # large enough that rows are cut
+    with open_stage(tmp_path / "w", "--seconds-per-job", "0.2", "--profile", "2024", *large) as stage:
         stage.drop("cat.txt", "a cat\n")
         stage.drain()
         (folder,) = stage.folders().values()
@@ -224,7 +225,8 @@ def test_an_unusable_prompt_file_is_rejected_and_other_files_still_run(tmp_path:
 
 
 def test_split_on_the_command_line_gives_the_same_pictures(tmp_path: Path) -> None:
-    with open_stage(tmp_path / "w", "--seconds-per-job", "0.2", "--profile", "2024") as stage:
+    large = ("--grid", "320", "--format", "png")  # large enough that rows are cut
+    with open_stage(tmp_path / "w", "--seconds-per-job", "0.2", "--profile", "2024", *large) as stage:
         stage.drop("cat.txt", "a cat\n")
         stage.drain()
         (folder,) = stage.folders().values()

@@ -95,7 +95,7 @@ def check_many_in_flight(stage: Stage, tmp_path: Path) -> None:
             running = pool.submit(lambda: list(api.imagine_many(prompts, tmp_path / "out")))
             wait_until(lambda: len(stage.simulator_state()["posts"]) >= 12, "twelve prompts in flight")
             time.sleep(0.5)  # time for one too many
-        answers = running.result()
+        answers = running.result(HANG)
     assert sorted(answer.index for answer in answers) == list(range(24))
     assert all(prompts[answer.index] == answer.prompt for answer in answers)
     (failed,) = [answer for answer in answers if answer.error]

@@ -294,7 +294,7 @@ class Steps:
         self._allowed = asyncio.Semaphore(0)
 
     def hold(self) -> None:
-        """Let all pauses from now on wait for the test, which may be slower than any time."""
+        """Let all pauses from now on wait for the test, however slow it is."""
         self._held = True
 
     def allow(self, count: int = 100) -> None:

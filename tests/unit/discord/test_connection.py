@@ -245,7 +245,7 @@ def test_the_connection_to_a_silent_gateway_is_closed_with_4000(monkeypatch: pyt
     monkeypatch.setattr("mjwatch.discord.timing.SHORTEST_INTERVAL", 0.1)
 
     async def silent(_server: GatewayServer, peer: Peer, _request: web.Request) -> None:
-        await peer.hello(interval_ms=100)  # only now, because READY may take longer than that
+        await peer.hello(interval_ms=100)  # not before READY, which may take longer than the interval
 
     with gateway_server(then(welcome, silent), resume) as server, connected_client(server) as client:
         assert isinstance(client.next(), GatewayReady)
@@ -260,7 +260,7 @@ def test_the_connection_to_a_silent_gateway_is_closed_with_4000(monkeypatch: pyt
 
 def test_heartbeats_are_sent_while_a_message_arrives_slowly() -> None:
     async def trickle(_server: GatewayServer, peer: Peer, request: web.Request) -> None:
-        await peer.hello(interval_ms=20_000)  # first after a hundredth of that
+        await peer.hello(interval_ms=20_000)  # the first heartbeat comes after a hundredth of that
         data = peer.compressed({"op": 0, "t": "LATE", "s": 2, "d": {}})
         assert request.transport is not None
         request.transport.write(bytes([0x82, len(data)]) + data[:5])  # the beginning of a frame

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from mjwatch.inbox.scanner import InboxScan
     from mjwatch.model import Identity
 
 
@@ -145,7 +146,7 @@ def test_an_old_name_with_new_content_is_taken_again_but_nothing_is_taken_twice(
 
 def test_two_hundred_files_at_once_are_each_taken_once(root: Path) -> None:
     names = [f"{number}.txt" for number in range(200)]
-    with running(root, settle_incomplete=HANG) as it:  # so long a file may stay empty until it is written
+    with running(root, settle_incomplete=HANG) as it:  # the file may stay empty for so long
         for name in names:
             (root / name).write_text(f"cat {name}\n")
         assert it.settled_names(200) == sorted(names)
@@ -560,6 +561,37 @@ def test_a_file_that_was_put_back_by_a_failed_removal_is_not_taken_again(
         before = file.stat().st_ctime_ns
         assert not it.inbox.remove(taken.path, taken.identity)
         assert file.stat().st_ctime_ns != before
+        assert it.scans(3) == [InboxScanned(0)] * 3
+        assert "can't be removed" in it.left()["cat.txt"]
+
+
+def test_a_scan_of_before_a_failed_removal_had_put_a_file_back_does_not_make_it_new(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_aside, is_seen_aside, has_failed = (threading.Event() for _ in range(3))
+    apply = inbox_module.Inbox._apply
+
+    def apply_late(it: inbox_module.Inbox, scan: InboxScan, now: float) -> None:
+        if is_aside.is_set() and "cat.txt" not in scan.files:
+            is_seen_aside.set()
+            assert has_failed.wait(HANG)
+        apply(it, scan, now)
+
+    def fail(root: Path, path: str, identity: tuple[int, ...]) -> bool:
+        if not has_failed.is_set():
+            (root / path).rename(root / "aside")
+            is_aside.set()
+            assert is_seen_aside.wait(HANG)
+            (root / "aside").rename(root / path)
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(inbox_module.Inbox, "_apply", apply_late)
+    monkeypatch.setattr(inbox_module, "remove_taken", fail)
+    with running(root) as it:
+        move_in(root / "cat.txt")
+        taken = it.settled()
+        assert not it.inbox.remove(taken.path, taken.identity)
+        has_failed.set()
         assert it.scans(3) == [InboxScanned(0)] * 3
         assert "can't be removed" in it.left()["cat.txt"]
 

@@ -190,7 +190,7 @@ def test_a_folder_in_which_nothing_happened_is_not_read_again(
 def known(root: Path) -> InboxScanner:
     """A scanner that reads no folder again as long as nothing changes."""
     for folder in (root, *root.rglob("*/")):
-        os.utime(folder, (1e9, 1e9))  # a change in this very moment gives it another time, then
+        os.utime(folder, (1e9, 1e9))  # so that any change gives it another time, also one in this moment
     it = InboxScanner(root)
     for number in range(3):
         it.scan(number * 2 * TIMESTAMP_RESOLUTION)

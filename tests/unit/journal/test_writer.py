@@ -454,7 +454,9 @@ def test_readers_are_never_locked_out_by_the_writer_nor_the_writer_by_them(
     connect: Any = sqlite3.connect
 
     def patient(*arguments: Any, timeout: float, **options: Any) -> Any:
-        return connect(*arguments, timeout=timeout * deadline(5), **options)  # one may stop with a lock
+        return connect(
+            *arguments, timeout=timeout * deadline(5), **options
+        )  # a busy machine may stop the one that has the lock
 
     monkeypatch.setattr(sqlite3, "connect", patient)
     Journal(path).close()
@@ -475,12 +477,14 @@ def test_readers_are_never_locked_out_by_the_writer_nor_the_writer_by_them(
     readers = [threading.Thread(target=read) for _ in range(2)]
     for thread in readers:
         thread.start()
-    for number in range(20):
-        with closing(Journal(path)) as journal:  # opening and closing is when SQLite locks most
-            accept(journal, made_job(f"job{number}"))
-    done.set()
-    for thread in readers:
-        thread.join()
+    try:
+        for number in range(20):
+            with closing(Journal(path)) as journal:  # opening and closing is when SQLite locks most
+                accept(journal, made_job(f"job{number}"))
+    finally:
+        done.set()
+        for thread in readers:
+            thread.join()
     assert errors == []
     assert max(seen) == 20
 

@@ -35,7 +35,7 @@ def no_retries(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Service:
-    """Facts that a test changes, and word of each look at them and of each version that is written."""
+    """Facts that a test changes, and a note of each look at them and of each version that is written."""
 
     def __init__(self, outbox: Path) -> None:
         self.facts: dict[str, Any] = {"daemon": True, "paused": None, "live": [{"job": "a", "percent": 1}]}

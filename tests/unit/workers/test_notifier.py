@@ -256,7 +256,7 @@ def runs(process: int) -> bool:
 
 def test_a_stop_does_not_wait_for_a_program_without_limit(tmp_path: Path, told: Path) -> None:
     command = python(f"open({str(told)!r}, 'w').close(); import time; time.sleep(600)")
-    with hooks(tmp_path, exec=command, patience=0.0) as made:
+    with hooks(tmp_path, exec=command, patience=0.0, program_limit=600.0) as made:
         made.put(NEWS)
         made.put(STUCK)
 
