@@ -145,7 +145,7 @@ def open_threaded_stage(folder: Path, **options: Any) -> Iterator[Stage]:
 
 @contextmanager
 def open_patient_stage(folder: Path, **options: Any) -> Iterator[Stage]:
-    """Open a stage with a simulator in this process and the usual time limits: jobs may be blocked for long."""
+    """Open a stage with a simulator in this process and the usual time limits: jobs may be held for long."""
     with open_threaded_stage(folder, **{"seconds_per_job": 0.3, **options}) as stage:
         stage.set_config("pace", start_timeout=900, silence_timeout=3600, quiet_time=60)
         yield stage

@@ -218,7 +218,7 @@ def test_a_stopped_demo_leaves_no_simulator_and_says_what_to_do(tmp_path: Path) 
 def interrupted_demo(folder: Path) -> tuple[list[str], str]:
     """Start demos until one of them is interrupted at work; return its command and standard error.
 
-    Its jobs take some seconds. Where this test stands still for longer, the demo ends first, and another begins.
+    Its jobs take some seconds. Where this test stands still for longer, the demo ends, and another begins.
     """
     for number in range(5):
         command = [*MJWATCH, "demo", str(folder / f"demo{number}")]
