@@ -15,7 +15,7 @@ from playwright.sync_api import sync_playwright
 from tests.helpers.timeouts import deadline
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from playwright.sync_api import Browser, Locator, Page
@@ -39,12 +39,25 @@ def chromium() -> Iterator[Browser]:
     assert program, "chromium is missing: apt-get install chromium"
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=sandbox)
+        browser = playwright.chromium.launch(executable_path=program, args=sandbox, timeout=TIMEOUT_MS)
         try:
             yield browser
         finally:
             browser.close()
 
+
+OBSERVE = """
+window.followed = location.href;
+addEventListener("hashchange", ({ newURL }) => { window.followed = newURL; });
+window.loadedImages = new WeakSet();
+document.addEventListener("load", ({ target }) => loadedImages.add(target), true);
+window.saidTexts = [];
+document.addEventListener("DOMContentLoaded", () => {
+    const line = document.getElementById("said");
+    if (line) new MutationObserver(() => saidTexts.push(line.textContent)).observe(line, { childList: true });
+});
+"""
+"""Notes what the page shows for a time only, or does later, so that a test can ask for it at any time."""
 
 OBSERVE_COPYING = """
 button => new MutationObserver(() => { window.saysCopied ||= button.textContent.includes("Copied") })
@@ -62,25 +75,39 @@ class OpenGallery:
     requests: list[str] = field(default_factory=list)
 
     def open(self, fragment: str = "") -> None:
-        """Load the page, and wait until all jobs are loaded."""
+        """Load the page, or go to another fragment of it, and wait until it shows that and all jobs."""
+        self.page.evaluate("window.followed = location.href")  # the page itself changes its address, too
         self.page.goto(self.address + fragment)
         self.wait_until_complete()
+        self.wait_until("window.followed === location.href")
 
     def wait_until_complete(self) -> None:
         self.wait_until("performance.getEntriesByName('gallery:complete').length")
 
     def wait_until(self, condition: str, about: Any = None) -> None:
         """Wait for a condition. Playwright's own function uses eval, which the policy of the page forbids."""
+        self.wait_for(lambda: self.page.evaluate(condition, about), f"never happened: {condition}")
+
+    def wait_for(self, condition: Callable[[], Any], failure: str) -> None:
+        """Wait for a condition of the test's own; meanwhile Playwright reports events."""
         end = time.monotonic() + TIMEOUT_MS / 1000
-        while not self.page.evaluate(condition, about):
-            assert time.monotonic() < end, f"never happened: {condition}"
+        while not condition():
+            assert time.monotonic() < end, failure
             self.page.wait_for_timeout(20)
 
     def wait_for_images(self, images: Locator) -> None:
-        """Wait until these pictures exist and are loaded."""
+        """Wait until these pictures exist and are loaded, and the page has handled that."""
         images.first.wait_for()
-        for image in images.element_handles():
-            self.wait_until("image => image.complete && image.naturalWidth > 0", image)
+        loaded = "images => images.length && images.every((image) => loadedImages.has(image))"
+        self.wait_for(lambda: images.evaluate_all(loaded), f"never loaded: {images}")
+
+    def wait_for_address(self, end: str) -> None:
+        """Wait until the address ends so; Playwright's own copy of it may be an older one."""
+        self.wait_until("end => location.href.endsWith(end)", end)
+
+    def wait_until_said(self, text: str) -> None:
+        """Wait until the line at the bottom has said this; it is there for some seconds only."""
+        self.wait_until("text => saidTexts.some((said) => said.includes(text))", text)
 
     def count(self) -> str:
         return self.page.locator("#count").inner_text()
@@ -130,6 +157,7 @@ def open_gallery(browser: Browser, outbox: Path, **options: Any) -> Iterator[Ope
     context = browser.new_context(**options)
     context.set_default_timeout(TIMEOUT_MS)
     page = context.new_page()
+    page.add_init_script(OBSERVE)
     gallery = OpenGallery(page, (outbox / "index.html").as_uri())
     page.on("console", lambda line: gallery.errors.append(f"{line.type}: {line.text}"))
     page.on("pageerror", lambda error: gallery.errors.append(str(error)))

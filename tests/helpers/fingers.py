@@ -1,4 +1,4 @@
-"""Fingers on the screen of a page in Chromium: taps, swipes and pinches, as a phone reports them."""
+"""Fingers on the screen of a page in Chromium: taps, swipes and pinches, as a phone reports them; a mouse."""
 
 from __future__ import annotations
 
@@ -67,3 +67,14 @@ class Fingers:
             self._send("touchStart", (x, y), at=at)
             self._send("touchEnd", at=at + 0.02)
         self._gallery.wait_until("count => liftedFingers === count", before + 2)
+
+    def double_click(self, x: float, y: float) -> None:
+        """Click twice with the mouse within a tenth of a second by the events' own clock."""
+        self._gallery.page.mouse.move(x, y)
+        now = time.time()
+        for clicks in (1, 2):
+            for kind in ("mousePressed", "mouseReleased"):
+                event: dict[str, Any] = {"type": kind, "x": x, "y": y, "button": "left", "clickCount": clicks}
+                self._protocol.send(
+                    "Input.dispatchMouseEvent", event | {"timestamp": now + 0.1 * (clicks - 1)}
+                )

@@ -104,7 +104,7 @@ def save(gallery: OpenGallery, inbox: Path) -> Path:
     name = download.value.suggested_filename
     assert PLAIN_NAME.fullmatch(name), name
     assert gallery.page.locator("#tray").is_hidden()
-    assert name in gallery.page.locator("#said").inner_text()
+    gallery.wait_until_said(name)
     download.value.save_as(inbox / name)
     return inbox / name
 

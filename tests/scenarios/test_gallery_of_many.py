@@ -233,7 +233,7 @@ def check_keys(gallery: OpenGallery, jobs: Jobs) -> None:
     press("ArrowRight")
     press("Enter")
     page.locator("#panel[open]").wait_for()
-    assert page.url.endswith(f"#{second}")
+    gallery.wait_for_address(f"#{second}")
     press("ArrowLeft")
     page.wait_for_url(f"**#{first}")
     press("Escape")

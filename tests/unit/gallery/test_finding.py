@@ -10,7 +10,6 @@ import json
 import shutil
 import subprocess
 import threading
-import time
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -24,7 +23,6 @@ from mjwatch.model import Button, Prompt, Source, State
 from tests.helpers.browser import PHONE, open_gallery
 from tests.helpers.job_factory import RESULT
 from tests.helpers.outbox_factory import a_folder, a_job
-from tests.helpers.timeouts import deadline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -150,12 +148,13 @@ def check_with_axe(gallery: OpenGallery) -> None:
 
 
 def positions(gallery: OpenGallery) -> list[tuple[int, str]]:
-    numbers = [int(spot.get_attribute("aria-posinset") or 0) for spot in gallery.page.locator(".spot").all()]
-    return list(zip(numbers, ids(gallery), strict=True))
+    number_and_id = "(spot) => [Number(spot.ariaPosInSet), spot.querySelector('.card').hash.slice(1)]"
+    found = gallery.page.locator(".spot").evaluate_all(f"(spots) => spots.map({number_and_id})")
+    return [(number, id_) for number, id_ in found]
 
 
 def ids(gallery: OpenGallery) -> list[str]:
-    return [(card.get_attribute("href") or "")[1:] for card in gallery.page.locator(".card").all()]
+    return [id_ for _, id_ in positions(gallery)]
 
 
 def check_filters(gallery: OpenGallery, size: str) -> None:
@@ -217,8 +216,7 @@ def check_order(gallery: OpenGallery) -> None:
 
 def check_months(gallery: OpenGallery) -> None:
     page = gallery.page
-    page.evaluate("scrollTo(0, 0)")
-    assert page.locator("#jump").is_hidden()
+    scroll_to_top(gallery)
     names = page.locator("#jump-to option").all_text_contents()
     assert [name.split(" ")[0] for name in names] == ["June", "May", "April", "March", "February", "January"]
     page.locator("#jump-to").select_option(names[3], force=True)
@@ -231,7 +229,13 @@ def check_months(gallery: OpenGallery) -> None:
     check_with_axe(gallery)
     page.evaluate("scrollTo(0, document.body.scrollHeight)")
     gallery.wait_until("document.getElementById('jump-to').value === '5'")
-    page.evaluate("scrollTo(0, 0)")
+    scroll_to_top(gallery)
+
+
+def scroll_to_top(gallery: OpenGallery) -> None:
+    """Scroll, and wait until the page has put the cards there into the document: it hides the month then."""
+    gallery.page.evaluate("scrollTo(0, 0)")
+    gallery.page.locator("#jump").wait_for(state="hidden")
 
 
 def check_queue(gallery: OpenGallery) -> None:
@@ -301,7 +305,7 @@ def check_favourites(gallery: OpenGallery) -> None:
     page.locator("#favourite").select_option("yes")
     assert ids(gallery) == marked[:2]
     page.locator("#favourites-import").set_input_files(download.value.path())
-    page.locator("#said", has_text="Added 3 favourites").wait_for()
+    gallery.wait_until_said("Added 3 favourites")
     assert ids(gallery) == marked
     page.evaluate("localStorage.clear()")
     gallery.open()
@@ -319,6 +323,7 @@ def check_side_by_side(gallery: OpenGallery) -> None:
     page.locator("[data-name=compare]").click()
     page.locator("#compare[open]").wait_for()
     assert page.locator(".column").count() == 3
+    gallery.wait_for_images(page.locator(".compared img"))
     check_with_axe(gallery)
     check_all_in_window(gallery, ".column")
     page.keyboard.press("3")
@@ -369,8 +374,7 @@ def check_files(gallery: OpenGallery, outbox: Path) -> None:
     assert gallery.copy(page.locator('.facts .copy[title="Copy the folder\'s path"]')) == str(folder)
     with page.context.expect_page() as opened:
         page.locator(".facts a", has_text="Open folder").click()
-    opened.value.wait_for_load_state()
-    assert "note_1.webp" in opened.value.content()
+    opened.value.get_by_text("note_1.webp").first.wait_for()  # at first the new window is empty
     opened.value.close()
     assert page.locator(".download").count() == 0  # a browser saves nothing from a disk
     page.locator(".stage .back").click()
@@ -409,9 +413,7 @@ def test_pictures_are_downloaded_from_a_server(browser: Browser, outbox: Path) -
         page.locator(".download").first.click()
         page.locator(".tool", has_text="Download all").click()
         wanted = ["note_1.webp", *(f"note_{n}.webp" for n in range(1, 5))]
-        end = time.monotonic() + deadline(10)
-        while len(names) < len(wanted) and time.monotonic() < end:
-            page.wait_for_timeout(20)
+        gallery.wait_for(lambda: len(names) >= len(wanted), f"not all were downloaded: {names}")
         assert sorted(names) == sorted(wanted)  # the browser reports them in any order
         assert page.locator(".facts a", has_text="Open folder").count() == 0
         assert all(request.startswith((address, "blob:")) for request in gallery.requests)
