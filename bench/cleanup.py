@@ -87,7 +87,11 @@ def main(name: str, folder: str) -> None:
     sys.stdin.buffer.read()
     end = time.monotonic() + CLEANUP_TIMEOUT
     reported: set[int] = set()
-    while (left := processes_of(name)) and time.monotonic() < end:
+    empty = 0
+    # Twice: a program that is just being started has no environment for a moment.
+    while empty < 2 and time.monotonic() < end:
+        left = processes_of(name)
+        empty = 0 if left else empty + 1
         for pid, command in left.items():
             if pid not in reported and _ITS_OWN not in command:
                 print(f"the measurement has left behind, and is killed: {pid} {command}", file=sys.stderr)

@@ -19,7 +19,9 @@ import os, subprocess, sys, tempfile
 from bench.cleanup import nothing_left_behind
 with nothing_left_behind():
     folder = tempfile.mkdtemp()
-    left = subprocess.Popen(["sleep", "1000"], start_new_session=True)
+    command = [sys.executable, "-c", "import time; print(flush=True); time.sleep(1000)"]
+    left = subprocess.Popen(command, start_new_session=True, stdout=subprocess.PIPE)
+    left.stdout.readline()  # a program that is just being started has no environment for a moment
     print(left.pid, os.environ["BENCH_RUN"], folder, flush=True)
     if sys.argv[1] == "wait":
         left.wait()
@@ -56,7 +58,7 @@ def test_what_a_run_has_started_is_ended_with_it_and_its_files_are_removed(end: 
             assert time.monotonic() < limit
             time.sleep(0.01)
         _, errors = run.communicate(timeout=deadline(30.0))
-    assert f"is killed: {pid} sleep 1000" in errors
+    assert f"is killed: {pid} {sys.executable} -c import time" in errors
     assert not Path(folder).exists()
 
 
