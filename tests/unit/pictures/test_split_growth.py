@@ -67,7 +67,7 @@ def growth(source: bytes) -> float:
 @settings(max_examples=examples(25))
 @given(st.data(), st.sampled_from(SOURCES), st.sampled_from(LIBRARIES))
 def test_no_small_grid_grows(data: st.DataObject, options: dict[str, Any], library: Any) -> None:
-    width, height = data.draw(st.integers(20, 150)), data.draw(st.integers(20, 150))
+    width, height = data.draw(st.integers(257, 400)), data.draw(st.integers(257, 400))
     left, top = data.draw(st.integers(0, width - 10)), data.draw(st.integers(0, height - 10))
     area = (left, top, data.draw(st.integers(left + 1, width)), data.draw(st.integers(top + 1, height)))
     step = (data.draw(st.integers(1, width)), data.draw(st.integers(1, height)))
