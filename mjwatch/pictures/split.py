@@ -22,7 +22,8 @@ from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from PIL import Image, UnidentifiedImageError
+# Pillow looks for WebP, unlike PNG and JPEG, by loading all of its forty plugins, unless this one is there.
+from PIL import Image, UnidentifiedImageError, WebPImagePlugin  # noqa: F401
 
 from mjwatch.errors import PictureError, UnsplitGridError
 from mjwatch.pictures import deflate

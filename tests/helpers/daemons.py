@@ -31,6 +31,9 @@ PRELOADED = [
         "mjwatch.cli.submit",
         "mjwatch.cli.tools",
     ),
+    # What the first picture needs.
+    "mjwatch.pictures.split",
+    *(f"PIL.{name}ImagePlugin" for name in ("Bmp", "Gif", "Jpeg", "Ppm", "Png")),
     *("mjwatch.simulator.server", "tests.helpers.preloaded_page", __name__),
 ]
 

@@ -55,6 +55,23 @@ def test_the_command_line_loads_no_library_before_a_verb_needs_it() -> None:
     )
 
 
+PICTURES = """
+from io import BytesIO
+from PIL import Image
+from mjwatch.pictures.split import split_grid, thumbnail
+for format in ("PNG", "JPEG"):
+    grid = BytesIO()
+    Image.new("RGB", (64, 64)).save(grid, format)
+    thumbnail(split_grid(grid.getvalue(), "webp"))
+"""
+
+
+def test_pictures_load_only_those_parts_of_pillow_that_are_for_their_formats() -> None:
+    loaded = _loaded_after(PICTURES)
+    assert {"PIL.PngImagePlugin", "PIL.JpegImagePlugin", "PIL.WebPImagePlugin"} <= loaded
+    assert loaded.isdisjoint({"PIL.IcoImagePlugin", "PIL.PdfImagePlugin", "PIL.PsdImagePlugin"})
+
+
 def test_the_service_loads_the_libraries_of_extras_only_where_they_are_configured() -> None:
     loaded = _loaded_after("import mjwatch.daemon")
     assert "mjwatch.host.metrics" in loaded
