@@ -115,10 +115,10 @@ def mjwatch(
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Start the installed Chromium, for tests marked ``real``."""
-    from tests.helpers.browser import chromium  # most tests need no Playwright
+    """Start the installed browser, for tests marked ``real``."""
+    from tests.helpers.browser import headless_shell  # most tests need no Playwright
 
-    with chromium() as started:
+    with headless_shell() as started:
         yield started
 
 

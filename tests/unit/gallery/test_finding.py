@@ -20,7 +20,7 @@ import pytest
 
 from mjwatch.gallery.gallery import Gallery
 from mjwatch.model import Button, Prompt, Source, State
-from tests.helpers.browser import PHONE, open_gallery
+from tests.helpers.browser import PHONE, launched, open_gallery
 from tests.helpers.job_factory import RESULT
 from tests.helpers.outbox_factory import a_folder, a_job
 
@@ -137,7 +137,7 @@ def test_jobs_are_found_marked_and_compared(browser: Browser, outbox: Path, size
             check_family(gallery)
             check_advice(gallery)
             check_favourites(gallery)
-            check_files(gallery, outbox)
+            check_folder_path(gallery, outbox)
         assert gallery.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
@@ -367,17 +367,24 @@ def check_all_in_window(gallery: OpenGallery, selector: str) -> None:
         assert box["y"] + box["height"] <= height + 1
 
 
-def check_files(gallery: OpenGallery, outbox: Path) -> None:
+def check_folder_path(gallery: OpenGallery, outbox: Path) -> None:
     page = gallery.page
     gallery.open(f"#{MARKED_BY_FILE}")
     folder = outbox / f"note-{MARKED_BY_FILE}"
     assert gallery.copy(page.locator('.facts .copy[title="Copy the folder\'s path"]')) == str(folder)
-    with page.context.expect_page() as opened:
-        page.locator(".facts a", has_text="Open folder").click()
-    opened.value.get_by_text("note_1.webp").first.wait_for()  # at first the new window is empty
-    opened.value.close()
     assert page.locator(".download").count() == 0  # a browser saves nothing from a disk
     page.locator(".stage .back").click()
+
+
+def test_a_folder_is_opened_in_a_new_window(browser: Browser, outbox: Path) -> None:
+    with launched(browser.browser_type) as chromium:  # the headless shell does not list it
+        for size in ("phone", "desk"):
+            with open_gallery(chromium, outbox, **SIZES[size]) as gallery:
+                gallery.open(f"#{MARKED_BY_FILE}")
+                with gallery.page.context.expect_page() as opened:
+                    gallery.page.locator(".facts a", has_text="Open folder").click()
+                # At first the new window is empty.
+                opened.value.get_by_text("note_1.webp").first.wait_for()
 
 
 @contextmanager
