@@ -3,7 +3,9 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# Python compiles what it imports; pip would compile all modules, of which most are never imported.
+INSTALL := install --quiet --disable-pip-version-check --no-compile
+PIP := $(BIN)/python -m pip $(INSTALL)
 CANDIDATES := python3.13 python3.12 python3.11 python3
 # Tests that run at the same time: "auto" depends on the cores and their speed (tests/helpers/timeouts.py).
 WORKERS := auto
@@ -21,7 +23,7 @@ CORE := $(addprefix tests/unit/,jobs midjourney prompts test_layers.py \
 # The tests of what depends on the versions of Python and of the libraries; not those that count our own steps.
 VERSIONED := $(addprefix tests/unit/,discord settings workers host prompts pictures) \
   --ignore tests/unit/prompts/test_work.py
-VERSIONED_TOOLS := hypothesis jsonschema pytest pytest-xdist trustme
+VERSIONED_TOOLS := hypothesis jsonschema pytest trustme
 PYENV := $(or $(PYENV_ROOT),$(HOME)/.pyenv)
 KILLS := 200
 PROMPTS := 100
@@ -52,7 +54,7 @@ help:
 	@echo "make faults     run random pairs of faults (COUNT=$(COUNT) SEED=$(SEED))"
 	@echo "make mutants    change the code of the core in many places, and list the changes that no test notices; long"
 	@echo "make bench      run all measurements, or some (WHAT=\"split start\"), and update bench/RESULTS.md; 20 minutes"
-	@echo "make bench-quick  check that all measurements work; 2 minutes"
+	@echo "make bench-quick  check that all measurements work; a minute or two"
 	@echo "make adopt      show which messages of a bundle are new test data, with their reading (BUNDLE=FILE YES=1)"
 	@echo "make diagram    generate the state diagram and the table of packages in docs/explanation/architecture.md"
 	@echo "make cli-page   generate the pages on commands and configuration, and the manual page, from the code"
@@ -106,11 +108,10 @@ test-newest: $(BIN)/python
 installed_python = $(firstword $(shell for python in python$(1) $(PYENV)/versions/$(1).*/bin/python; do \
   $$python -c 'import venv; print("'$$python'")' 2>/dev/null; done))
 
-# A demo comes on top: it uses all libraries.
+# A demo comes on top: it uses all libraries. One process: each worker would collect all tests.
 define versioned
-$(BIN)/python -m pip --python $(1)/bin/python install --quiet --disable-pip-version-check $(2) \
-  --editable '.[demo,metrics,notify]' $(VERSIONED_TOOLS)
-$(1)/bin/python -m pytest $(VERSIONED) -m "not real and not long" -n 2 --dist worksteal
+$(BIN)/python -m pip --python $(1)/bin/python $(INSTALL) $(2) --editable '.[demo,metrics,notify]' $(VERSIONED_TOOLS)
+$(1)/bin/python -m pytest $(VERSIONED) -m "not real and not long" --hypothesis-profile=fewest
 $(1)/bin/mjwatch demo $(1)/demo >$(1)/demo.txt || { cat $(1)/demo.txt; exit 1; }
 endef
 
@@ -187,12 +188,20 @@ $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	$(PIP) --editable '.[dev]'
 	@touch $@ $(VENV)/.demo $(VENV)/.docs
 
-# The pip that comes with older versions of Python takes more than twice the time to read the package index.
+# The pip that comes with older versions of Python takes more than twice the time to read the package index. It only
+# installs the newest one, straight from its wheel: to be installed before would take most of the time. Where that
+# wheel is not found, venv installs pip, or says what is missing. Without --force-reinstall nothing would be installed
+# if both are of the same version.
+BUNDLED_PIP := import ensurepip, pathlib, sysconfig; \
+  wheels = sysconfig.get_config_var('WHEEL_PKG_DIR') or pathlib.Path(ensurepip.__file__).with_name('_bundled'); \
+  print(max(pathlib.Path(wheels).glob('pip-*.whl'), default=''))
 $(BIN)/python:
 	@for candidate in $(CANDIDATES); do \
 	  if $$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
 	    echo "creating $(VENV) with $$($$candidate --version)"; \
-	    $$candidate -m venv $(VENV) && exec $(PIP) --upgrade pip; \
+	    wheel=$$($$candidate -c "$(BUNDLED_PIP)" 2>/dev/null); \
+	    $$candidate -m venv $${wheel:+--without-pip} $(VENV) && \
+	    exec env PYTHONPATH=$$wheel $(PIP) --upgrade --force-reinstall pip; \
 	    exit 1; \
 	  fi; \
 	done; \

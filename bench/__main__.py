@@ -109,7 +109,7 @@ def main() -> None:
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="small sizes and few rounds: two minutes, only to check that it works",
+        help="small sizes and few rounds: a minute or two, only to check that it works",
     )
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="store the results in this file, one entry per measurement"

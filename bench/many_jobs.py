@@ -11,7 +11,7 @@ from bench.figures import Figure
 
 def figures(quick: bool) -> list[Figure]:
     """Measure jobs with small pictures that are rendered at once: the rest is the work of mjwatch per job."""
-    few, many = (10, 40) if quick else (100, 10_000)
+    few, many = (3, 12) if quick else (100, 10_000)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         picture = write_picture(root, 256)

@@ -95,7 +95,7 @@ class MeasuredWorkspace:
 
 def figures(quick: bool) -> list[Figure]:
     """Measure jobs of full size, then small jobs, which show the time until the POST."""
-    edge, rounds, small_rounds = (512, 2, 4) if quick else (2048, 15, 100)
+    edge, rounds, small_rounds = (512, 1, 2) if quick else (2048, 15, 100)
     ours, bare = _compare(encoded(grid((edge, edge))), rounds)
     whole = Figure(
         f"one job of {edge}x{edge}, rename to folder",

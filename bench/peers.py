@@ -236,6 +236,7 @@ def fetched_package(folder: Path) -> Path:
 def fetched_mutiny(folder: Path) -> Path:
     """Have pip fetch Mutiny and what it needs into this folder; it would conflict with our own packages."""
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    command += ["--no-compile"]  # most modules are never imported
     _fetch(*command, "--target", str(folder), f"mutiny-sdk=={MUTINY_VERSION}")
     return folder
 

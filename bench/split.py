@@ -81,7 +81,7 @@ def by_imagemagick(data: bytes) -> list[bytes]:
 def figures(quick: bool) -> list[Figure]:
     """Measure all ways on all grids in each round, so that disturbances affect all of them."""
     square, wide = ((512, 512), (640, 360)) if quick else ((2048, 2048), (2912, 1632))
-    rounds = 2 if quick else 3
+    rounds = 1 if quick else 3
     found = []
     photos = [("photo", square), ("photo", wide), *((kind, square) for kind in ("blurred", "rendered"))]
     for kind, size in [*photos, ("illustration", square), ("grain", square)]:

@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 MEMORY, MORE_MEMORY = 45, 5
 """Limits in MiB: of an idle daemon, and of the memory that a long history adds."""
 
-WARM_UP = 15.0
+WARM_UP, QUICK_WARM_UP = 15.0, 0.5
 """Seconds after its start until a daemon is idle: it still writes its status, and scans the inbox again."""
 
 
 def figures(quick: bool) -> list[Figure]:
     """Measure alternating starts, then two daemons that are idle at the same time."""
-    jobs, rounds, files, minutes = (2_000, 1, 200, 0.1) if quick else (1_000_000, 5, 100_000, 1.0)
+    jobs, rounds, files, minutes = (2_000, 1, 200, 0.02) if quick else (1_000_000, 5, 100_000, 1.0)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        return _starts(root, jobs, rounds) + _idle(root, files, minutes)
+        return _starts(root, jobs, rounds) + _idle(root, files, QUICK_WARM_UP if quick else WARM_UP, minutes)
 
 
 def _starts(root: Path, jobs: int, rounds: int) -> list[Figure]:
@@ -56,7 +56,7 @@ def _starts(root: Path, jobs: int, rounds: int) -> list[Figure]:
     ]
 
 
-def _idle(root: Path, files: int, minutes: float) -> list[Figure]:
+def _idle(root: Path, files: int, warm_up: float, minutes: float) -> list[Figure]:
     """Measure a new daemon, and one with this many foreign files in its inbox."""
     names = ("small", "full")
     with simulator(root / "small"), simulator(root / "full"):
@@ -66,7 +66,7 @@ def _idle(root: Path, files: int, minutes: float) -> list[Figure]:
             (root / "full" / "inbox" / f"IMG_{number:06}.jpg").touch()
         with _started(root / "small") as (small, _), _started(root / "full") as (full, _):
             pids = dict(zip(names, (small, full), strict=True))
-            time.sleep(WARM_UP)
+            time.sleep(warm_up)
             before = {name: cpu_seconds(pid) for name, pid in pids.items()}
             time.sleep(60 * minutes)
             cpu = {name: 1000 * (cpu_seconds(pid) - before[name]) / minutes for name, pid in pids.items()}

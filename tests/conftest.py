@@ -31,9 +31,12 @@ if TYPE_CHECKING:
 
 
 # No deadline: a busy machine makes computing tests slow. `make test` uses "some", `make test-long` "full".
+# The passes with other versions use "fewest": they look for what differs between versions, not for rare
+# values.
 settings.register_profile("full", deadline=None, max_examples=FULL)
 settings.register_profile("some", deadline=None, max_examples=FULL * 2 // 5)
 settings.register_profile("few", deadline=None, max_examples=FULL // 5)
+settings.register_profile("fewest", deadline=None, max_examples=FULL // 20)
 settings.load_profile("few")
 
 
@@ -44,6 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
     render_here()
 
 
+@pytest.hookimpl(optionalhook=True)  # the passes with other versions have no xdist
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Return the number of workers for ``-n auto``; ``-n logical`` is for tests that only compute."""
     return cores() if config.option.numprocesses == "logical" else workers()

@@ -1,4 +1,7 @@
-"""The number of examples of a property test: all in `make test-long`, 40 % in `make test`, else 20 %."""
+"""The number of examples of a property test: all in `make test-long`, 40 % in `make test`, else 20 %.
+
+With other versions of Python and libraries it is 5 %.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a container image is built from without a registry or a package index: the Python of the tests."""
+"""What is installed or put into an image without a registry or an index: the Python of the tests."""
 
 from __future__ import annotations
 
@@ -71,9 +71,9 @@ def _libraries(programs: list[Path]) -> set[Path]:
 
 
 def make_wheels(folder: Path, extras: str) -> None:
-    """Pack what mjwatch with these extras, and its build, need into wheels again, as it is installed here."""
+    """Pack what mjwatch with these extras, its build and pipx need into wheels, as it is installed here."""
     folder.mkdir()
-    waiting = [Requirement(f"mjwatch[{extras}]"), Requirement("hatchling")]
+    waiting = [Requirement(f"mjwatch[{extras}]"), Requirement("hatchling"), Requirement("pip")]
     seen: set[str] = set()
     while waiting:
         wanted = waiting.pop()

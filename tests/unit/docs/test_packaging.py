@@ -17,6 +17,7 @@ import pytest
 
 from mjwatch import __version__
 from tests.helpers.timeouts import deadline
+from tests.scenarios.container_base import make_wheels
 from tests.scenarios.required_programs import package_of
 
 if TYPE_CHECKING:
@@ -120,12 +121,22 @@ def works(scripts: Path, empty: Path) -> None:
     run(str(scripts / "mjwatch"), "--config", str(config), "status", cwd=empty)
 
 
+@pytest.fixture(scope="module")
+def offline(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Variables with which pip takes the libraries of the tests; an index would take most of the time."""
+    wheels = tmp_path_factory.mktemp("offline") / "wheels"
+    make_wheels(wheels, "")
+    return {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheels)}
+
+
 @pytest.mark.real
-def test_the_wheel_works_where_only_its_dependencies_are(built: Built, tmp_path: Path) -> None:
+def test_the_wheel_works_where_only_its_dependencies_are(
+    built: Built, offline: dict[str, str], tmp_path: Path
+) -> None:
     venv.create(tmp_path / "venv")
     scripts = tmp_path / "venv" / "bin"
     pip = (sys.executable, "-m", "pip", "--python", str(scripts / "python"))
-    run(*pip, "install", "--quiet", str(built.wheel))
+    run(*pip, "install", "--quiet", "--no-compile", str(built.wheel), environ=offline)
     empty = tmp_path / "empty"
     empty.mkdir()
     works(scripts, empty)
@@ -136,9 +147,10 @@ def test_the_wheel_works_where_only_its_dependencies_are(built: Built, tmp_path:
 
 @pytest.mark.real
 @pytest.mark.start_early
-def test_the_sdist_works_by_pipx(built: Built, tmp_path: Path) -> None:
+def test_the_sdist_works_by_pipx(built: Built, offline: dict[str, str], tmp_path: Path) -> None:
     homes = {name: str(tmp_path / name) for name in ("PIPX_HOME", "PIPX_BIN_DIR", "PIPX_MAN_DIR")}
-    run(sys.executable, "-m", "pipx", "install", "--python", sys.executable, str(built.sdist), environ=homes)
+    pipx = (sys.executable, "-m", "pipx", "install", "--python", sys.executable, "--pip-args=--no-compile")
+    run(*pipx, str(built.sdist), environ=offline | homes)
     empty = tmp_path / "empty"
     empty.mkdir()
     works(tmp_path / "PIPX_BIN_DIR", empty)
