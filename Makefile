@@ -188,18 +188,12 @@ $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	$(PIP) --editable '.[dev]'
 	@touch $@ $(VENV)/.demo $(VENV)/.docs
 
-# The pip that comes with older versions of Python takes more than twice the time to read the package index. It only
-# installs the newest one, straight from its wheel: to be installed before would take most of the time. Where that
-# wheel is not found, venv installs pip, or says what is missing.
-BUNDLED_PIP := import ensurepip, pathlib, sysconfig; \
-  wheels = sysconfig.get_config_var('WHEEL_PKG_DIR') or pathlib.Path(ensurepip.__file__).with_name('_bundled'); \
-  print(max(pathlib.Path(wheels).glob('pip-*.whl'), default=''))
+# The pip that comes with older versions of Python takes more than twice the time to read the package index.
 $(BIN)/python:
 	@for candidate in $(CANDIDATES); do \
 	  if $$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
 	    echo "creating $(VENV) with $$($$candidate --version)"; \
-	    wheel=$$($$candidate -c "$(BUNDLED_PIP)" 2>/dev/null); \
-	    $$candidate -m venv $${wheel:+--without-pip} $(VENV) && exec env PYTHONPATH=$$wheel $(PIP) --upgrade --force-reinstall pip; \
+	    $$candidate -m venv $(VENV) && exec $(PIP) --upgrade pip; \
 	    exit 1; \
 	  fi; \
 	done; \
