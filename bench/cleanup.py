@@ -8,6 +8,7 @@ end of the run; then it kills all processes that have the variable, and removes 
 from __future__ import annotations
 
 import ctypes
+import multiprocessing.util
 import os
 import secrets
 import shutil
@@ -43,6 +44,8 @@ def nothing_left_behind() -> Iterator[None]:
     The block has its own folder for temporary files, which is removed too.
     """
     name, folder = secrets.token_hex(8), tempfile.mkdtemp(prefix="bench-")
+    # Outside of the folder: it is removed after that, when this process ends. After SIGKILL it stays, empty.
+    multiprocessing.util.get_temp_dir()
     helper = subprocess.Popen(
         [sys.executable, __file__, name, folder],
         stdin=subprocess.PIPE,

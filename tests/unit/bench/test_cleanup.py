@@ -15,10 +15,13 @@ from bench.cleanup import VARIABLE
 from tests.helpers.timeouts import deadline
 
 RUN = """
-import os, subprocess, sys, tempfile
+import multiprocessing, os, subprocess, sys, tempfile
 from bench.cleanup import nothing_left_behind
 with nothing_left_behind():
     folder = tempfile.mkdtemp()
+    forked = multiprocessing.get_context("forkserver").Process(target=int)
+    forked.start()
+    forked.join()
     command = [sys.executable, "-c", "import time; print(flush=True); time.sleep(1000)"]
     left = subprocess.Popen(command, start_new_session=True, stdout=subprocess.PIPE)
     left.stdout.readline()  # a program that is just being started has no environment for a moment
@@ -59,6 +62,7 @@ def test_what_a_run_has_started_is_ended_with_it_and_its_files_are_removed(end: 
             time.sleep(0.01)
         _, errors = run.communicate(timeout=deadline(30.0))
     assert f"is killed: {pid} {sys.executable} -c import time" in errors
+    assert "Traceback" not in errors
     assert not Path(folder).exists()
 
 
