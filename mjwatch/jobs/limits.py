@@ -329,11 +329,12 @@ def attempt_counts(before: Job, job: Job, event: ev.JobEvent) -> bool | None:
     None: the step does not change what was known. A full queue at Midjourney takes no prompt, so it counts
     as not executed; a press that opens a form runs nothing yet.
     """
-    if before.state is job.state:
+    if job is before or before.state is job.state is State.QUEUED:
         return None
     if before.state in {State.QUEUED, State.FAILED, State.CANCELLED}:
-        return True if isinstance(event, (*_ANSWERS_OF_BOT, ev.InteractionSeen)) else None
-    if job.state not in {State.QUEUED, State.CANCELLED, State.FAILED}:
+        shows = (*_ANSWERS_OF_BOT, ev.InteractionSeen, ev.InteractionFailed)
+        return True if isinstance(event, shows) else None
+    if before.state is job.state or job.state not in {State.QUEUED, State.CANCELLED, State.FAILED}:
         return None
     if isinstance(event, ev.Refused):
         return False if not event.executed or event.refusal.scope is not None else None

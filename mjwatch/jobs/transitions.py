@@ -212,6 +212,14 @@ def doubt(
     return note(job, now, f"in doubt: {event.reason}"), ()
 
 
+def was_executed(job: Job, event: ev.InteractionFailed, now: float, timeouts: Timeouts) -> Transition:
+    """Put a job in doubt for good that seemed not to be executed, or whose silence was to prove that."""
+    is_doubted = job.state is State.IN_DOUBT and job.in_doubt_since is None
+    if is_doubted or job.awaits_form:  # nothing runs without a form
+        return job, ()
+    return doubt(replace(job, in_doubt_since=None), event, now, timeouts)
+
+
 def restarted_while_sending(job: Job, event: ev.Restarted, now: float, timeouts: Timeouts) -> Transition:
     """Treat the POST as unanswered: the program ended between the commit and the answer."""
     return outcome_unknown(job, ev.OutcomeUnknown("mjwatch stopped while it was being sent"), now, timeouts)
@@ -303,6 +311,19 @@ def start(job: Job, event: ev.Started, now: float, timeouts: Timeouts) -> Transi
         failed_tries=0,
     )
     return job, ()
+
+
+def started_after_end(job: Job, event: ev.Started, now: float, timeouts: Timeouts) -> Transition:
+    """Remember the start message of an ended job: its result replies to it, and is still published."""
+    if job.message_id is not None or event.by_looks:
+        return job, ()
+    job = replace(
+        job,
+        message_id=event.message_id,
+        interaction_id=event.interaction_id or job.interaction_id,
+        job_uuid=event.job_uuid or job.job_uuid,
+    )
+    return note(job, now, f"started all the same, message {event.message_id}"), ()
 
 
 def start_disputed(job: Job, event: ev.StartDisputed, now: float, timeouts: Timeouts) -> Transition:

@@ -216,11 +216,17 @@ class JournalReader:
         return found[0] if found else None
 
     def owner_of(
-        self, *, job_uuid: str | None = None, message_id: str | None = None, start_id: str | None = None
+        self,
+        *,
+        job_uuid: str | None = None,
+        message_id: str | None = None,
+        start_id: str | None = None,
+        nonce: str | None = None,
     ) -> str | None:
-        """Return the id of the job, open or closed, that a final message belongs to, or None.
+        """Return the id of the job, open or closed, that a message belongs to, or None.
 
-        The job is found by Midjourney's uuid, the final's own id or the start message that it replies to.
+        The job is found by Midjourney's uuid, a final's own id, the start message that it replies to, or the
+        nonce of one of its attempts.
         """
         for column, value in (
             ("job_uuid", job_uuid),
@@ -230,7 +236,8 @@ class JournalReader:
             row = self._one(f"SELECT id FROM jobs WHERE {column}=? LIMIT 1", value) if value else None
             if row is not None:
                 return str(row[0])
-        return None
+        row = self._one("SELECT job FROM attempts WHERE nonce=?", nonce) if nonce else None
+        return None if row is None else str(row[0])
 
     def has_result(self, message_id: str | None, job_uuid: str | None) -> bool:
         """Return whether a job has this result, or had it before it was pruned."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from mjwatch.midjourney.matching.matcher import Match
     from mjwatch.midjourney.parsing.parsed_message import ParsedMessage
-    from mjwatch.model import Job
+    from mjwatch.model import Job, Refusal
 
 JobEvents = list[tuple[str | None, ev.JobEvent]]
 """Events with the id of their job; None for a refusal that concerns the account and no job of ours."""
@@ -45,15 +45,24 @@ def job_events(message: ParsedMessage, job: Job, found: Match) -> Iterable[ev.Jo
         case MessageKind.QUEUED if _of_present_attempt(message, job):
             yield ev.QueuedByBot()
         case MessageKind.REFUSED if message.error is not None and _of_present_attempt(message, job):
-            yield ev.Refused(message.error)
+            yield _refused(message.error, found)
         case MessageKind.DELETED:
             yield ev.StartMessageDeleted()
         case kind if kind in FINALS or (kind in expected_of(job).finals and message.text):
             yield finished(message, found.by)
         case MessageKind.NOTICE if message.job_uuid and message.message_id == job.message_id:
             yield ev.Progressed(None, message.job_uuid, cancel_button_of(message))  # a part of the progress
+        case MessageKind.NOTICE if message.interaction_id and message.nonce == job.nonce:
+            yield ev.InteractionSeen(message.interaction_id)
         case _:
             pass
+
+
+def _refused(refusal: Refusal, found: Match) -> ev.Refused | ev.InteractionFailed:
+    """Return a doubt for a refusal without ids: what it refuses may be what somebody pressed or typed."""
+    said = refusal.title or refusal.detail
+    doubt = ev.InteractionFailed(f"a refusal that names no interaction may be about it: {said}")
+    return doubt if found.by_looks else ev.Refused(refusal)
 
 
 def _of_present_attempt(message: ParsedMessage, job: Job) -> bool:

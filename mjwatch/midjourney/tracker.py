@@ -336,9 +336,10 @@ class MessageTracker:
             if message.message_id not in self.held:
                 self.unmatched.add(message, seq)
             pairs = []
-        mine = may_be_mine(message, self.me)
-        if mine and not pairs and message.error is not None and message.error.needs_human:
-            return [(None, ev.Refused(message.error))]
+        is_told = any(isinstance(event, ev.Refused | ev.CancelPressed) for _, event in pairs)
+        needs_human = message.error is not None and message.error.needs_human
+        if message.error is not None and needs_human and not is_told and may_be_mine(message, self.me):
+            return [*pairs, (None, ev.Refused(message.error))]
         return pairs
 
     def _find(self, message: ParsedMessage, jobs: Mapping[str, Job]) -> JobEvents | None:
@@ -346,6 +347,9 @@ class MessageTracker:
         owner = self._results.closed_owner(message, jobs)
         if owner is not None:
             return [(owner, finished(message, "job uuid"))]
+        owner = self._results.ended_before_start(message, jobs)
+        if owner is not None and message.message_id is not None:
+            return [(owner, ev.Started(message.message_id, message.interaction_id, message.job_uuid))]
         found = match(message, jobs.values(), self.foreign_jobs, self.me, ids_only=not self.caught_up)
         if isinstance(found, Match) and self._is_settled(found, message, jobs):
             return self._events(found, message, jobs)
@@ -396,7 +400,8 @@ class MessageTracker:
         if is_running:
             self.shown.note(message, job.id)
         pairs: JobEvents = [(job.id, event) for event in events]
-        if not pairs and message.kind is MessageKind.NOTICE and message.text:
+        is_progress = any(isinstance(event, ev.Progressed) for event in events)
+        if not is_progress and message.kind is MessageKind.NOTICE and message.text:
             self.on_notice(job.id, message.text)
         return pairs
 

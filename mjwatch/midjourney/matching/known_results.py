@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mjwatch.midjourney.matching.evidence import FINALS, could_be_about, expected_of
 from mjwatch.midjourney.matching.foreign_jobs import WAITING
-from mjwatch.midjourney.parsing.parsed_message import Action, ParsedMessage
+from mjwatch.midjourney.parsing.parsed_message import Action, MessageKind, ParsedMessage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,6 +32,13 @@ class KnownResults:
             owner = self._owner_of(job_uuid=message.job_uuid, message_id=None, start_id=message.reply_to)
             if owner is not None and any(_shows_again(owner, message, job) for job in jobs.values()):
                 return None
+        return None if owner in jobs else owner
+
+    def ended_before_start(self, message: ParsedMessage, jobs: Mapping[str, Job]) -> str | None:
+        """Return the closed job whose attempt this start names: its result replies to it, and is paid for."""
+        if message.kind is not MessageKind.STARTED or message.nonce is None:
+            return None
+        owner = self._owner_of(job_uuid=None, message_id=None, start_id=None, nonce=message.nonce)
         return None if owner in jobs else owner
 
     def completed(self, message: ParsedMessage, jobs: Mapping[str, Job]) -> ParsedMessage:

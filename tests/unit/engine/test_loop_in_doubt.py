@@ -1,4 +1,8 @@
-"""Jobs that were given up may have run all the same: an equal prompt never gets their late pictures."""
+"""Jobs that were given up or refused may have run all the same.
+
+Their late pictures are delivered where an id says whose they are, and never go to an equal prompt. What may
+have run is not sent again.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +16,12 @@ from mjwatch import events as ev
 from mjwatch.journal.writer import Journal
 from mjwatch.model import Job, Prompt, Refusal, RefusalClass, State
 from tests.helpers.button_shapes import single
-from tests.helpers.message_shapes import UUID_B, create, delete, result, started
+from tests.helpers.message_shapes import ME, UUID_B, create, delete, message, refused, result, started
 from tests.unit.engine.test_loop import READY, EngineHarness
 from tests.unit.engine.test_scheduler import finished, give
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 ANSWERED = ev.ForJob("job00001", ev.Published("_failed/a-job00001", failed=True))
@@ -100,3 +104,88 @@ def test_a_follow_up_that_was_put_back_and_cancelled_takes_no_result_from_its_si
     give(harness, "childtwo", Prompt("", action="U2", parent="parentaa"), None)
     harness.feed(ev.ForJob("childtwo", ev.Accepted()), create(single("90000", 2, UUID_B, "700")))
     assert harness.job("childtwo").state is State.COLLECTING
+
+
+# ---- late signs of what ran all the same
+
+
+def given_up(harness: EngineHarness) -> None:
+    harness.drop("a.txt", "a red cat\n")
+    harness.accept_all()
+    harness.feed(ev.ForJob("job00001", ev.CancelRequested()))
+    harness.now += 700
+    harness.feed(ev.ForJob("job00001", ev.CancelRequested()))
+
+
+def refused_by_discord(harness: EngineHarness) -> None:
+    harness.drop("a.txt", "a red cat\n")
+    refusal = Refusal(RefusalClass.USER, None, "a wrong form")
+    harness.feed(ev.ForJob("job00001", ev.Refused(refusal, executed=False)))
+
+
+@pytest.mark.parametrize("end", [cancelled_in_doubt, given_up, refused_by_discord])
+@pytest.mark.parametrize("published", [False, True])
+def test_an_ended_job_whose_start_comes_late_gets_its_result(
+    harness: EngineHarness, end: Callable[[EngineHarness], None], published: bool
+) -> None:
+    end(harness)
+    assert harness.job().state in {State.CANCELLED, State.FAILED}
+    if published:
+        harness.feed(ANSWERED)
+    harness.feed(create(started("600", nonce="nonce-1")), create(result("700", reply_to="600")))
+    assert harness.job().state is State.COLLECTING
+    assert len(harness.submits()) == 1
+
+
+FAILURE = ev.GatewayDispatch("INTERACTION_FAILURE", {"id": "550", "nonce": "nonce-1", "reason_code": 2}, 2)
+NOTICE = create(
+    message(
+        "600",
+        "Some words about your job",
+        nonce="nonce-1",
+        interaction={"id": "550", "type": 2, "name": "imagine", "user": {"id": ME}},
+    )
+)
+
+
+@pytest.mark.parametrize(("sign", "state"), [(FAILURE, State.IN_DOUBT), (NOTICE, State.SUBMITTED)])
+@pytest.mark.parametrize("sent", [ev.OutcomeUnknown("reset"), ev.NotSent("a limit")])
+def test_what_names_the_nonce_shows_that_the_post_was_executed(
+    harness: EngineHarness, sent: ev.JobEvent, sign: ev.GatewayDispatch, state: State
+) -> None:
+    harness.drop("a.txt", "a red cat\n")
+    harness.feed(ev.ForJob("job00001", sent))
+    harness.feed(sign)
+    assert harness.job().state is state
+    harness.now += 61
+    harness.feed()
+    harness.feed(ev.GatewayAlive("session-1"))
+    harness.now += 3600
+    harness.feed()
+    assert len(harness.submits()) == 1
+    assert len(harness.journal.attempts_since(0)) == 1
+
+
+@pytest.mark.parametrize("title", ["Queue full", "Banned prompt", "Slow Down!"])
+def test_a_refusal_without_ids_sends_nothing_again_and_loses_no_result(
+    harness: EngineHarness, title: str
+) -> None:
+    harness.drop("a.txt", "a red cat\n")
+    harness.accept_all()
+    harness.feed(create(refused("590", title)))
+    assert harness.job().state is State.IN_DOUBT
+    assert title in (harness.job().doubt or "")
+    harness.now += 3600
+    harness.feed()
+    assert len(harness.submits()) == 1
+    assert len(harness.journal.attempts_since(0)) == 1
+    harness.feed(create(started("600", nonce="nonce-1")), create(result("700", reply_to="600")))
+    assert harness.job().state is State.COLLECTING
+
+
+def test_a_refusal_without_ids_that_needs_a_person_pauses_the_sending(harness: EngineHarness) -> None:
+    harness.drop("a.txt", "a red cat\n")
+    harness.accept_all()
+    harness.feed(create(refused("590", "Action required to continue")))
+    assert harness.job().state is State.IN_DOUBT
+    assert harness.engine.paused

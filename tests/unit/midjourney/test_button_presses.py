@@ -54,7 +54,9 @@ FORM = f"MJ::RemixModal::{GRID_UUID}::1::1"
 def a_follower(closed: dict[str, str] | None = None) -> MessageTracker:
     known = closed or {}
 
-    def owner_of(*, job_uuid: str | None, message_id: str | None, start_id: str | None) -> str | None:
+    def owner_of(
+        *, job_uuid: str | None, message_id: str | None, start_id: str | None, nonce: str | None = None
+    ) -> str | None:
         return known.get(job_uuid or "") or known.get(message_id or "") or known.get(f"start {start_id}")
 
     tracker = MessageTracker(CHANNEL, owner_of)
@@ -276,15 +278,19 @@ def test_a_refused_press_is_known_by_its_ids(fields: dict[str, Any]) -> None:
     assert event.refusal.kind is RefusalClass.RETRY
 
 
-def test_a_nameless_refusal_is_known_by_what_it_replies_to_or_by_its_prompt() -> None:
+def test_a_refusal_without_ids_raises_a_doubt_unless_it_replies_to_the_start() -> None:
     embed = {"type": "rich", "title": "Job action restricted", "description": "No.", "color": 16711680}
     job, sibling = pressed_job("V1"), pressed_job("V2", "sibling1")
     by_button = reply("700", "", embeds=[embed])
     by_start = reply("700", "", "600", embeds=[embed])
     by_prompt = refused("700", "Banned prompt")
-    for data, one in ((by_button, job), (by_start, replace(job, message_id="600")), (by_prompt, job)):
+    for data, one, kind in (
+        (by_start, replace(job, message_id="600"), ev.Refused),
+        (by_button, job, ev.InteractionFailed),
+        (by_prompt, job, ev.InteractionFailed),
+    ):
         ((job_id, event),) = a_follower().dispatch(create(data), by_id(one, a_job(text="a blue dog")))
-        assert (job_id, type(event)) == ("childaaa", ev.Refused)
+        assert (job_id, type(event)) == ("childaaa", kind)
     assert a_follower().dispatch(create(by_button), by_id(job, sibling)) == []
     assert a_follower().dispatch(create(by_prompt), by_id(job, a_job())) == []
 

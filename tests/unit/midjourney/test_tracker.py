@@ -26,7 +26,9 @@ from tests.helpers.message_shapes import (
 
 
 def a_follower(closed: dict[str, str] | None = None) -> MessageTracker:
-    def owner_of(*, job_uuid: str | None, message_id: str | None, start_id: str | None) -> str | None:
+    def owner_of(
+        *, job_uuid: str | None, message_id: str | None, start_id: str | None, nonce: str | None = None
+    ) -> str | None:
         known = closed or {}
         return known.get(job_uuid or "") or known.get(message_id or "") or known.get(start_id or "")
 

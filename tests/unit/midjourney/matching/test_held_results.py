@@ -39,7 +39,9 @@ def held_results(
 ) -> HeldResults:
     """``owners``: jobs of ours by the ids and uuids that they have."""
 
-    def owner_of(*, job_uuid: str | None, message_id: str | None, start_id: str | None) -> str | None:
+    def owner_of(
+        *, job_uuid: str | None, message_id: str | None, start_id: str | None, nonce: str | None = None
+    ) -> str | None:
         named = (one for one in (job_uuid, message_id, start_id) if one is not None)
         return next((owner for one in named if (owner := (owners or {}).get(one))), None)
 

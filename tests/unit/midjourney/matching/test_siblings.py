@@ -72,13 +72,15 @@ class World:
         self.tracker = MessageTracker(CHANNEL, self.owner_of)
         self.tracker.me = ME
 
-    def owner_of(self, *, job_uuid: str | None, message_id: str | None, start_id: str | None) -> str | None:
+    def owner_of(
+        self, *, job_uuid: str | None, message_id: str | None, start_id: str | None, nonce: str | None = None
+    ) -> str | None:
         if message_id in GRIDS or job_uuid == GRID_UUID:
             return "parent22"
         for job in (*self.jobs.values(), *self.closed.values()):
             result_id = job.result.message_id if job.result else None
             pairs = [(job.job_uuid, job_uuid), (result_id, message_id), (job.message_id, start_id)]
-            if any(one is not None and one == other for one, other in pairs):
+            if nonce in job.nonces or any(one is not None and one == other for one, other in pairs):
                 return job.id
         return None
 
