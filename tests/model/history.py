@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.model import Job, Refusal, RefusalClass, State
-from tests.helpers.message_shapes import CHANNEL
+from tests.helpers.message_shapes import CHANNEL, refused
 from tests.model.client import Client, empty
 from tests.model.promises import Promises
 from tests.model.world import BotJob, World, Year
@@ -51,6 +51,11 @@ class History:
         # Added later, and drawn apart, so that the seeds of all other histories keep their meaning.
         if Random(f"late {seed}").random() < 0.2:
             self.steps += [self._miss_a_start] * 3
+        apart = Random(f"refused {seed}")
+        self._fails: Callable[[], bool] = lambda: False
+        if apart.random() < 0.15:
+            self.steps += [self._refuse_by_hand] * 2
+            self._fails = lambda: apart.random() < 0.3
 
     def _weighted(self) -> list[Callable[[], None]]:
         """Return the steps, each as often as it weighs in this history."""
@@ -200,7 +205,11 @@ class History:
     def _executed(self, job: Job) -> BotJob:
         made = self.world.execute(job.prompt.text, job.nonce or "", own=True)
         live = self.world.session
-        if live is not None and live.id == job.session_id:
+        if live is not None and live.id == job.session_id and self._fails():
+            made.steps.popleft()
+            self.world.fail(made)
+            self.tell(f"interaction failed: {made}")
+        elif live is not None and live.id == job.session_id:
             self._advance(made)  # Discord itself says at once that the interaction is there
         else:
             made.steps.popleft()
@@ -227,6 +236,13 @@ class History:
         if self.client.channel.waits_for_person(present):
             self._retry(present)
             self._drop(job.prompt.text)
+
+    def _refuse_by_hand(self) -> None:
+        """The bot refuses what a person typed, and names nothing but the prompt."""
+        title = self.rng.choice(["Queue full", "Banned prompt", "Slow Down!"])
+        prompt = self.rng.choice(self.prompts)
+        self.world.say("MESSAGE_CREATE", refused(self.world.new_id(), title, prompt))
+        self.tell(f"refused by hand: {title}, {prompt}")
 
     def _miss_a_start(self) -> None:
         """The history is read while the connection is cut: it shows a start that is heard only later."""

@@ -163,11 +163,15 @@ class Promises:
             assert job.state not in IN_FLIGHT, f"{job!r} is in flight for ever"
             is_blocked = duplicate_key(job) in blocked
             assert job.state is not State.QUEUED or is_blocked, f"{job!r} is queued for ever"
-            if job.id in self.cancelled and job.state is State.CANCELLED:
-                continue  # given up by a person, after Midjourney was silent for too long
             made_last = [made for made in self.made_by(job) if made.nonce not in self.given_up]
             ended = [made for made in made_last if made.final_id is not None]
             if not ended or job.state is State.DONE:
+                continue
+            if job.id in self.cancelled and job.state is State.CANCELLED:
+                # Given up by a person, after Midjourney was silent for too long: what ids name is delivered.
+                named = any({"name", "start", "final"} <= made.shown and not made.waits for made in ended)
+                is_lost = named and self.world.year.reference_on_final
+                assert not is_lost, f"the result of {job!r} is lost, which was given up"
                 continue
             is_held = any(made.final_id in held for made in ended)
             not_given = self.was_hidden and not any("final" in made.shown for made in ended)

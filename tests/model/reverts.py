@@ -8,11 +8,12 @@ from unittest.mock import patch
 
 from mjwatch import events as ev
 from mjwatch.discord.stream_position import StreamPosition
-from mjwatch.midjourney import tracker
+from mjwatch.midjourney import job_events, tracker
 from mjwatch.midjourney.channel import Channel
 from mjwatch.midjourney.matching import evidence, foreign_jobs, matcher, similarity
 from mjwatch.midjourney.matching.by_looks import StartsByLooks
 from mjwatch.midjourney.matching.evidence import not_newer
+from mjwatch.midjourney.matching.known_results import KnownResults
 from mjwatch.midjourney.matching.news import ShownMessages
 from mjwatch.midjourney.parsing.parsed_message import MessageKind
 from mjwatch.midjourney.tracker import MessageTracker
@@ -61,6 +62,8 @@ REVERTS: dict[str, tuple[Any, str, Any]] = {
     "given up": (Channel, "attempt_ends", _attempt_ends_with_its_job),
     "stored": (Channel, "is_unstored", False),
     "hidden start": (StartsByLooks, "may_have_missed_start", lambda *_: False),
+    "unnamed refusal": (job_events, "_refused", lambda refusal, found: ev.Refused(refusal)),
+    "late start": (KnownResults, "ended_before_start", lambda *_: None),
     "earlier attempt": (
         evidence,
         "_may_be_earlier_attempt",
@@ -84,6 +87,8 @@ FOUND_BY = {
     "given up": 716,
     "stored": 1305,
     "hidden start": 18858,
+    "unnamed refusal": 116,
+    "late start": 557,
     "earlier attempt": 1329,
 }
 """The seed of a history that breaks a promise without the fix, and keeps all of them with it.

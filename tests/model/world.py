@@ -228,6 +228,10 @@ class World:
         self.say("INTERACTION_CREATE", data)
         self.say("INTERACTION_SUCCESS", data)
 
+    def fail(self, job: BotJob) -> None:
+        """Say that the bot was too slow for Discord; it runs the job all the same."""
+        self.say("INTERACTION_FAILURE", {"id": job.interaction_id, "nonce": job.nonce, "reason_code": 2})
+
     def _notice(self, job: BotJob, title: str, color: int) -> None:
         if job.owner is None and not self.year.hand_notice_shown:
             return
