@@ -138,21 +138,25 @@ class DiscordREST:
     def interact(self, payload: Mapping[str, Any]) -> None:
         """POST an interaction, once. Return if Discord accepted it (204).
 
-        UnansweredError means that it may have been executed, so never send it again blindly. It is also
-        raised for a 5xx and for any answer that makes no sense. AnsweredNoError means that it was not
-        executed.
+        UnansweredError means that it may have been executed, so never send it again blindly; the connection
+        is closed, because a late answer on it would be taken for that to the next command. It is also raised
+        for a 5xx, a 2xx other than 204, and any answer that makes no sense. AnsweredNoError means that it was
+        not executed: that takes a 4xx.
         """
-        response, data = self._exchange("POST", "/interactions", LARGEST_VERDICT, json=dict(payload))
-        status = response.status_code
-        if status == 204:
-            return
-        body = self._without_token(data)
-        refusal = read_answer(status, response.headers, body)
-        if refusal is None or status < 200 or 300 <= status < 400 or status == 408 or status >= 500:
-            raise UnansweredError(
-                f"Discord's answer leaves open whether the command was executed (HTTP {status})"
-            )
-        raise AnsweredNoError(refusal)
+        try:
+            response, data = self._exchange("POST", "/interactions", LARGEST_VERDICT, json=dict(payload))
+            status, refusal = response.status_code, None
+            if 400 <= status < 500 and status != 408:
+                refusal = read_answer(status, response.headers, self._without_token(data))
+            if refusal is None and status != 204:
+                raise UnansweredError(
+                    f"Discord's answer leaves open whether the command was executed (HTTP {status})"
+                )
+        except UnansweredError:
+            self._transport.close()
+            raise
+        if refusal is not None:
+            raise AnsweredNoError(refusal)
 
     def history(
         self, channel_id: str, after: str | None = None, limit: int = HISTORY_PAGE
