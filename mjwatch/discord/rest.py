@@ -161,13 +161,26 @@ class DiscordREST:
     def history(
         self, channel_id: str, after: str | None = None, limit: int = HISTORY_PAGE
     ) -> list[dict[str, Any]]:
-        """Return one page of the messages after this id, oldest first; the next page follows its last id.
+        """Return one page of the messages after this id, oldest first, or without an id the newest page.
 
-        Without an id it is the newest page. A missing right to read the history gives an empty list, just
-        as no messages do (discord-userdoccers).
+        A missing right to read the history gives an empty list, just as no messages do
+        (discord-userdoccers).
+        """
+        return self.page(channel_id, after, limit)[0]
+
+    def page(
+        self, channel_id: str, after: str | None = None, limit: int = HISTORY_PAGE
+    ) -> tuple[list[dict[str, Any]], bool]:
+        """Return what ``history`` does, and whether no page follows; the next one follows the last id.
+
+        Messages without a valid id are left out, but count: a full page is not the last one.
         """
         params = {"limit": str(limit)} if after is None else {"after": after, "limit": str(limit)}
-        return _messages(self._read("GET", f"/channels/{channel_id}/messages", params=params))
+        body = self._read("GET", f"/channels/{channel_id}/messages", params=params)
+        messages, is_last = _messages(body), len(list_of(body)) < limit
+        if not messages and not is_last:
+            raise UnansweredError("Discord's answer has no message with an id")
+        return messages, is_last
 
     def message(self, channel_id: str, message_id: str) -> dict[str, Any] | None:
         """Return one message as it is now, or None if it is gone or hidden.
