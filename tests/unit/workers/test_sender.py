@@ -100,7 +100,8 @@ ODD_MESSAGES: list[object] = [{"id": None}, {"id": "x"}, {}, None]
 def test_a_full_page_is_not_the_last_one_whatever_is_on_it(odd: object, place: int) -> None:
     def answer(request: Request) -> Answer:
         after = int(parse_qs(urlsplit(request.path).query)["after"][0])
-        found: list[object] = [{"id": str(number)} for number in range(after + 1, 151)][:HISTORY_PAGE]
+        last = min(150, after + HISTORY_PAGE)
+        found: list[object] = [{"id": str(number)} for number in range(after + 1, last + 1)]
         if after == 0:
             found[place] = odd
         return answer_json(found[::-1])
