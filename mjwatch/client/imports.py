@@ -15,7 +15,6 @@ from mjwatch.client.in_process import CONNECT_PATIENCE
 from mjwatch.client.submit import request
 from mjwatch.config import load_keys
 from mjwatch.discord.protocol import snowflake_ms
-from mjwatch.discord.rest import HISTORY_PAGE
 from mjwatch.engine.channel_import import IMPORT, Reading
 from mjwatch.errors import DaemonError, MjwatchError, NoJournalError, PausedError
 from mjwatch.events import RequestsPending
@@ -238,9 +237,9 @@ def _counter(
 def _pages(rest: DiscordREST, channel_id: str, after: str, pace: Pace) -> Iterator[list[dict[str, Any]]]:
     """Yield the pages of the channel's history, oldest first, at the pace at which prompts are sent."""
     while True:
-        page = rest.history(channel_id, after, HISTORY_PAGE)
+        page, is_last = rest.page(channel_id, after)
         yield page
-        if len(page) < HISTORY_PAGE:
+        if is_last:
             return
         after = str(page[-1]["id"])
         time.sleep(pace.delay + pace.jitter * random.random())

@@ -231,10 +231,17 @@ class WebsocketConnection:
                 self._websocket = None
         except ConnectionLostError as lost:
             self._tap("closed", {"code": lost.code})
-            return self._session.closed(lost.code, self._clock(), reason=lost.reason, wait=lost.wait)
+            return self._session.closed(
+                lost.code,
+                self._clock(),
+                reason=lost.reason,
+                wait=lost.wait,
+                is_unreadable=lost.is_unreadable,
+            )
         except Exception as error:
             log.exception("gateway: internal error")
-            return self._session.closed(None, self._clock(), reason=f"internal error: {type(error).__name__}")
+            reason = f"internal error: {type(error).__name__}"
+            return self._session.closed(None, self._clock(), reason=reason, is_unreadable=True)
         return None
 
     def _serve(self, websocket: WebSocketClient) -> None:

@@ -138,6 +138,16 @@ class _LimitedResponse(http.client.HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(_LimitedFile(sock), *args, **kwargs)  # type: ignore[arg-type]  # calls makefile only
 
+    def begin(self) -> None:
+        """Read the head. Only after what is a whole answer for sure may the connection be used again.
+
+        After an interim one (RFC 9110, 15.2) or an error of the server, more may follow: as the answer to the
+        next request it would deny what was executed. http.client itself skips a 100.
+        """
+        super().begin()
+        if self.status // 100 not in (2, 4) or self.status == 408:
+            self.will_close = True
+
 
 class _RecordingHTTP(HTTPConnection):
     """Records in the call when the first byte of the request may leave; ``connect`` sends none."""

@@ -138,32 +138,49 @@ class DiscordREST:
     def interact(self, payload: Mapping[str, Any]) -> None:
         """POST an interaction, once. Return if Discord accepted it (204).
 
-        UnansweredError means that it may have been executed, so never send it again blindly. It is also
-        raised for a 5xx and for any answer that makes no sense. AnsweredNoError means that it was not
-        executed.
+        UnansweredError means that it may have been executed, so never send it again blindly; the connection
+        is closed, because a late answer on it would be taken for that to the next command. It is also raised
+        for a 5xx, a 2xx other than 204, and any answer that makes no sense. AnsweredNoError means that it was
+        not executed: that takes a 4xx.
         """
-        response, data = self._exchange("POST", "/interactions", LARGEST_VERDICT, json=dict(payload))
-        status = response.status_code
-        if status == 204:
-            return
-        body = self._without_token(data)
-        refusal = read_answer(status, response.headers, body)
-        if refusal is None or status < 200 or 300 <= status < 400 or status == 408 or status >= 500:
-            raise UnansweredError(
-                f"Discord's answer leaves open whether the command was executed (HTTP {status})"
-            )
-        raise AnsweredNoError(refusal)
+        try:
+            response, data = self._exchange("POST", "/interactions", LARGEST_VERDICT, json=dict(payload))
+            status, refusal = response.status_code, None
+            if 400 <= status < 500 and status != 408:
+                refusal = read_answer(status, response.headers, self._without_token(data))
+            if refusal is None and status != 204:
+                raise UnansweredError(
+                    f"Discord's answer leaves open whether the command was executed (HTTP {status})"
+                )
+        except UnansweredError:
+            self._transport.close()
+            raise
+        if refusal is not None:
+            raise AnsweredNoError(refusal)
 
     def history(
         self, channel_id: str, after: str | None = None, limit: int = HISTORY_PAGE
     ) -> list[dict[str, Any]]:
-        """Return one page of the messages after this id, oldest first; the next page follows its last id.
+        """Return one page of the messages after this id, oldest first, or without an id the newest page.
 
-        Without an id it is the newest page. A missing right to read the history gives an empty list, just
-        as no messages do (discord-userdoccers).
+        A missing right to read the history gives an empty list, just as no messages do
+        (discord-userdoccers).
+        """
+        return self.page(channel_id, after, limit)[0]
+
+    def page(
+        self, channel_id: str, after: str | None = None, limit: int = HISTORY_PAGE
+    ) -> tuple[list[dict[str, Any]], bool]:
+        """Return what ``history`` does, and whether no page follows; the next one follows the last id.
+
+        Messages without a valid id are left out, but count: a full page is not the last one.
         """
         params = {"limit": str(limit)} if after is None else {"after": after, "limit": str(limit)}
-        return _messages(self._read("GET", f"/channels/{channel_id}/messages", params=params))
+        body = self._read("GET", f"/channels/{channel_id}/messages", params=params)
+        messages, is_last = _messages(body), len(list_of(body)) < limit
+        if not messages and not is_last:
+            raise UnansweredError("Discord's answer has no message with an id")
+        return messages, is_last
 
     def message(self, channel_id: str, message_id: str) -> dict[str, Any] | None:
         """Return one message as it is now, or None if it is gone or hidden.

@@ -64,6 +64,9 @@ BAD_TOKEN_HINT = (
 TRIES_AT_RESUME_URL = 3
 """Connections that end before HELLO, after which the base URL is used: the named node may be gone."""
 
+TRIES_AT_MESSAGE = 3
+"""Connections that end at the same message, after which the session is given up: first it may be the wire."""
+
 
 class Phase(Enum):
     """The state of a connection."""
@@ -115,6 +118,7 @@ class GatewaySession:
         self._wait_at_least = 0.0
         self._losses_before_hello = 0
         self._closed_identifies = 0
+        self._unreadable: tuple[int | None, int] = None, 0  # after which dispatch, and how many times
         self.ignored = 0
         """The number of unwanted dispatches."""
 
@@ -228,15 +232,24 @@ class GatewaySession:
         return ready
 
     def closed(
-        self, code: int | None, now: float, *, reason: str = "", wait: float = 0.0
+        self,
+        code: int | None,
+        now: float,
+        *,
+        reason: str = "",
+        wait: float = 0.0,
+        is_unreadable: bool = False,
     ) -> Reconnect | GiveUp:
         """Note that the connection ended or failed. Return what to do; an event says the same.
 
         ``code`` is that of the gateway's close frame, or None if there was none. ``reason`` replaces the
-        description of the code. ``wait`` is the least delay in seconds.
+        description of the code. ``wait`` is the least delay in seconds. ``is_unreadable``: we ended it, for a
+        message that can't be read; a resumed session may bring that message again.
         """
         reason = reason or self._repeated_close(code) or self.close_wanted or describe_close(code)
         verdict = CloseVerdict.RESUME if self.close_wanted else close_verdict(code)
+        if is_unreadable and self._is_stuck():
+            verdict = CloseVerdict.IDENTIFY
         reached = self._note_loss(now)
         if verdict is CloseVerdict.STOP:
             self._events.append(GatewayRejected(reason, code))
@@ -250,6 +263,12 @@ class GatewaySession:
         self._wait_at_least = 0.0
         self._events.append(GatewayDown(reason, delay, session_lost=self._resume is None))
         return Reconnect(delay, reason)
+
+    def _is_stuck(self) -> bool:
+        """Return whether several connections in a row ended here, so that to resume leads nowhere."""
+        seq, losses = self._unreadable
+        self._unreadable = self._seq, losses + 1 if seq == self._seq else 1
+        return self._unreadable[1] >= TRIES_AT_MESSAGE
 
     def _repeated_close(self, code: int | None) -> str | None:
         """Return what several closes right after IDENTIFY mean; None for another close, or for a few."""

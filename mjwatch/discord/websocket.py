@@ -57,13 +57,17 @@ _LONGEST_WAIT = 3600.0
 
 
 class ConnectionLostError(Exception):
-    """The connection ended: ``code`` of the close frame if there was one, else a ``reason`` as text."""
+    """The connection ended: ``code`` of the close frame if there was one, else a ``reason`` as text.
+
+    ``is_unreadable``: what came can't be read, or is too large.
+    """
 
     def __init__(self, reason: str = "", *, code: int | None = None, wait: float = 0.0) -> None:
         super().__init__(reason or f"close code {code}")
         self.reason = reason
         self.code = code
         self.wait = wait
+        self.is_unreadable = False
 
 
 class _BoundedSocket:
@@ -184,8 +188,12 @@ class WebSocketClient:
             return self._decode(opcode, frame.data, ends=bool(frame.fin))
         except WebSocketTimeoutException:
             return None
-        except (WebSocketException, OSError, ValueError, RecursionError) as error:
+        except (OSError, WebSocketConnectionClosedException) as error:
             raise _lost(error) from None
+        except (WebSocketException, ValueError, RecursionError) as error:
+            lost = _lost(error)
+            lost.is_unreadable = True
+            raise lost from None
 
     def send(self, text: str) -> None:
         """Send one text message. Raise ConnectionLostError."""

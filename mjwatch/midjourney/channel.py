@@ -172,7 +172,8 @@ class Channel:
         return [held for held in self.tracker.held if working.isdisjoint(held.candidates)]
 
     def job_closed(self, job: Job) -> None:
-        """Forget a job that has its answer: nothing more is looked up for it."""
+        """Forget a job that has its answer, but for its prompt: nothing more is looked up for it."""
+        self.tracker.closed_prompts.append(job.prompt.text)
         for known in (self._lookups, self._lookups_done, self._searched):
             known.pop(job.id, None)
         self.tracker.shown.forget(job.id)

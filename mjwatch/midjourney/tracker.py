@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from mjwatch import events as ev
@@ -32,15 +34,17 @@ from mjwatch.midjourney.matching.matcher import Match, fits, match, match_histor
 from mjwatch.midjourney.matching.news import ShownMessages
 from mjwatch.midjourney.parsing.messages import BOTS, read_message
 from mjwatch.midjourney.parsing.parsed_message import MessageKind, ParsedMessage
+from mjwatch.midjourney.parsing.refusals import LONG_PROMPT
 from mjwatch.midjourney.passive_updates import PASSIVE_EVENTS, last_message
 from mjwatch.midjourney.press_answers import PressAnswers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 
     from mjwatch.model import Job
 
 MESSAGE_EVENTS = frozenset({"MESSAGE_CREATE", "MESSAGE_UPDATE", "MESSAGE_DELETE", "MESSAGE_DELETE_BULK"})
+CLOSED_PROMPTS = 200
 _KEPT_KINDS = FINALS | {MessageKind.STARTED, MessageKind.PROGRESS}
 
 
@@ -71,6 +75,8 @@ class MessageTracker:
         self._press_answers = PressAnswers()
         self.me: str | None = None
         self.newest: str | None = None
+        self.closed_prompts: deque[str] = deque(maxlen=CLOSED_PROMPTS)
+        """The prompts of the last jobs of ours that were closed: a notice may still quote them."""
         self.unowned_finals = 0
         """How many finals of this account have come that are no job's of ours."""
         self.references_seen = False
@@ -112,10 +118,15 @@ class MessageTracker:
         self, event: str, payload: Mapping[str, Any], jobs: Mapping[str, Job] | None = None
     ) -> ParsedMessage:
         """Return the parsed message. A final without its pictures is only a part, and counts as a notice."""
-        prompts = [job.prompt.text for job in (jobs or {}).values()]
-        message = read_message(event, payload, self._bots, prompts)
+        message = read_message(event, payload, self._bots, self._prompts(jobs or {}))
         is_part = message.kind in FINALS and not message.images
         return replace(message, kind=MessageKind.NOTICE) if is_part else message
+
+    def _prompts(self, jobs: Mapping[str, Job]) -> Iterator[str]:
+        """Yield what a notice may quote. Of prompts that need not be its own, a short one may be its text."""
+        yield from (job.prompt.text for job in jobs.values())
+        others = chain(self.closed_prompts, self.foreign_jobs.prompts())
+        yield from (prompt for prompt in others if len(prompt.partition(" --")[0]) >= LONG_PROMPT)
 
     def _parse_dispatch(self, event: ev.GatewayDispatch, jobs: Mapping[str, Job]) -> list[ParsedMessage]:
         """Return the dispatch as one message, or as one per deleted message.

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 INDEX_INTERVAL = 30.0
 """Least seconds between two readings of the command index, which is large and rate-limited."""
 
-HISTORY_PAGE = 100
 BEFORE_FIRST_MESSAGE = "0"
 """Stands for the newest message of an empty channel: every message is after it."""
 
@@ -188,12 +187,12 @@ class Sender:
     def read_page(self, effect: ef.ReadPage) -> ev.PageRead | ev.PageReadFailed:
         """Read one page of the history for an import."""
         try:
-            page = self._rest.history(self._channel.channel_id, effect.after, HISTORY_PAGE)
+            page, is_last = self._rest.page(self._channel.channel_id, effect.after)
         except AnsweredNoError as error:
             return ev.PageReadFailed(str(error), error.refusal)
         except WireError as error:
             return ev.PageReadFailed(str(error))
-        return ev.PageRead(effect.purpose, effect.after, tuple(page), complete=len(page) < HISTORY_PAGE)
+        return ev.PageRead(effect.purpose, effect.after, tuple(page), complete=is_last)
 
     def _first_reading(self, channel: str) -> ev.HistoryRead:
         """Read the newest messages, so that jobs that were started by hand are not taken for ours."""
@@ -206,9 +205,9 @@ class Sender:
         """Return the messages after this id, up to ``HISTORY_PAGES``, and whether these are all."""
         messages: list[dict[str, Any]] = []
         for _ in range(HISTORY_PAGES):
-            page = self._rest.history(self._channel.channel_id, after, HISTORY_PAGE)
+            page, is_last = self._rest.page(self._channel.channel_id, after)
             messages += page
-            if len(page) < HISTORY_PAGE:
+            if is_last:
                 return messages, True
             after = str(page[-1]["id"])
         return messages, False

@@ -144,6 +144,10 @@ class ForeignJobs:
         """Return all as JSON for the journal, so that none looks like ours after a restart."""
         return [asdict(job) for job in self._by_message.values()]
 
+    def prompts(self) -> Iterator[str]:
+        """Yield the prompts of those that have not ended."""
+        yield from (job.prompt for job in self._by_message.values())
+
     def note(self, message: ParsedMessage, waiting: Iterable[Job] = (), *, uncertain: bool = False) -> None:
         """Learn from a message that is about no job of ours, or ``uncertain``, that may be about none.
 

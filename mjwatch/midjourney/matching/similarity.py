@@ -13,15 +13,12 @@ import unicodedata
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from mjwatch.midjourney.parsing.content import CUT_AT_LEAST, LINK
 from mjwatch.prompts.parameters import found_in
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-CUT_AT_LEAST = 1000
-"""An echo this long, in characters, may have been cut (Discord's limit for a message is 2000)."""
-
-_LINK = re.compile(r"<?https?://[^\s<>]*[^\s<>,.;:!?)\]\"']>?", re.IGNORECASE)
 _PARAMETERS = re.compile(r"(?:^| )--.*", re.DOTALL)
 _ELLIPSIS = re.compile(r"(?:\u2026|\.\.\.)$")
 _RATIO = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)[:x/](\d{1,6}(?:\.\d{1,6})?)")
@@ -57,7 +54,7 @@ def normalise(prompt: str) -> str:
 
 def _plain(prompt: str) -> str:
     text = unicodedata.normalize("NFC", prompt).replace("\u2014", "--")
-    return " ".join(_LINK.sub(" ", text).split())
+    return " ".join(LINK.sub(" ", text).split())
 
 
 def _parameters(prompt: str) -> dict[str, set[str]]:

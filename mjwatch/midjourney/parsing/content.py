@@ -7,6 +7,12 @@ from dataclasses import dataclass, replace
 
 from mjwatch.midjourney.parsing.parsed_message import Action, JobStatus, Mode
 
+CUT_AT_LEAST = 1000
+"""An echo this long, in characters, may have been cut (Discord's limit for a message is 2000)."""
+
+LINK = re.compile(r"<?https?://[^\s<>]*[^\s<>,.;:!?)\]\"']>?", re.IGNORECASE)
+"""A link of a prompt, also as the bot repeats it: ``<https://s.mj.run/…>``."""
+
 _TAIL = re.compile(r"(?P<before>[^<\n]{0,60})<@!?(?P<user>\d+)>(?P<after>.*)", re.DOTALL)
 _IMAGE = re.compile(r"\bimage #(\d{1,2})\b", re.IGNORECASE)
 _WEBSITE = re.compile(r"\[?\(Open on website[^()]*\)(?:\]\([^()]*\))?", re.IGNORECASE)

@@ -41,7 +41,7 @@ from mjwatch.prompts.commands import Answer, answer_to
 from mjwatch.prompts.images import only_links
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Iterable, Mapping
 
     from mjwatch.midjourney.parsing.content import Echo
     from mjwatch.model import Refusal, RemotePicture
@@ -68,7 +68,7 @@ def read_message(
     event: str,
     payload: Mapping[str, Any],
     bots: frozenset[str] = BOTS,
-    prompts: Collection[str] = (),
+    prompts: Iterable[str] = (),
 ) -> ParsedMessage:
     """Parse one message. Never raises: a message that is not understood is of kind OTHER or NOTICE.
 
@@ -127,7 +127,7 @@ def _is_the_bots(command: str | None) -> bool:
     return answer_to(command or "") not in (None, Answer.ACKNOWLEDGEMENT)
 
 
-def _from_the_bot(event: str, view: MessageView, prompts: Collection[str]) -> ParsedMessage:
+def _from_the_bot(event: str, view: MessageView, prompts: Iterable[str]) -> ParsedMessage:
     payload, echo = view.payload, view.echo
     notice = _judge(view, prompts)
     kind = _kind(event, view, notice)
@@ -167,8 +167,10 @@ def _from_the_bot(event: str, view: MessageView, prompts: Collection[str]) -> Pa
     )
 
 
-def _judge(view: MessageView, prompts: Collection[str]) -> Notice:
+def _judge(view: MessageView, prompts: Iterable[str]) -> Notice:
     """Return what the embeds do to the job, or the text if it is not that of a job."""
+    if view.echo is not None and not view.embeds:
+        return _INFORMS
     echoes = (view.echo, None if view.replied is None else view.replied.echo)
     quoted = {*prompts, view.footer_prompt or "", *((echo and echo.prompt) or "" for echo in echoes)}
     judged = (

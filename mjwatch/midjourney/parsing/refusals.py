@@ -7,11 +7,13 @@ continue" and the trace message are recorded, the others come from reports and f
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from mjwatch.discord.http_errors import LONGEST_WAIT
+from mjwatch.midjourney.parsing.content import CUT_AT_LEAST, LINK
 from mjwatch.model import LimitScope, Refusal, RefusalClass
 
 if TYPE_CHECKING:
@@ -31,6 +33,11 @@ _QUOTED = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 """Quotations in Discord's Markdown and in the usual quotation marks."""
+
+_LINK_MARK = "\ufffc"
+_ELLIPSIS = re.compile(r"\s?(?:\u2026|\.\.\.)")
+LONG_PROMPT = 50
+"""Characters; most sentences of the bot's own are shorter, so that they are not taken for such a prompt."""
 
 _HEADING_LENGTH = 60
 """Characters; a longer first line of a text is not a title."""
@@ -261,15 +268,38 @@ def quotations(text: str, prompts: Collection[str]) -> list[str]:
     A prompt of a single word counts only in quotes, because it may be a word of the bot's own. If the text is
     nothing but a quotation, it is the bot's own.
     """
-    found = _QUOTED.findall(text)
-    rest = " ".join(_QUOTED.sub(" ", text).casefold().split())
-    forms = {form for prompt in prompts for form in (prompt, prompt.partition(" --")[0])}
+    found, rest = [], "\n".join(map(_as_repeated, text.splitlines()))
+    whole = set(map(_as_repeated, prompts))
+    forms = whole | {form.partition(" --")[0] for form in whole}
     for form in sorted(forms, key=len, reverse=True):
-        words = " ".join(form.casefold().split())
-        if " " in words and words in rest:
-            found += [words] * rest.count(words)
-            rest = rest.replace(words, " ")
-    return found if re.search(r"\w", rest) else []
+        while " " in form and (echo := _echo(rest.replace("\n", " "), form)):
+            found.append(rest[echo])
+            rest = f"{rest[: echo.start]} {rest[echo.stop :]}"
+    found += _QUOTED.findall(rest)
+    return found if re.search(r"\w", _QUOTED.sub(" ", rest)) else []
+
+
+def _as_repeated(text: str) -> str:
+    """Return a text in which a prompt and its echo are alike: without case, and with one mark for each link.
+
+    matching/similarity.py has what the bot changes.
+    """
+    text = LINK.sub(_LINK_MARK, text) if "://" in text else text
+    return " ".join(unicodedata.normalize("NFC", text).replace("\u2014", "--").casefold().split())
+
+
+def _echo(text: str, prompt: str) -> slice | None:
+    """Return where the text repeats the prompt, whole or cut, with an ellipsis or because of its length."""
+    start = text.find(prompt)
+    if start >= 0:
+        return slice(start, start + len(prompt))
+    beginning, end = prompt[:LONG_PROMPT], 0
+    while (start := text.find(beginning, end)) >= 0:
+        pairs = enumerate(zip(text[start:], prompt, strict=False))
+        end = next((start + place for place, (here, there) in pairs if here != there), len(text))
+        if end - start >= CUT_AT_LEAST or _ELLIPSIS.match(text, end):
+            return slice(start, end)
+    return None
 
 
 def stopped(detail: str) -> Refusal:

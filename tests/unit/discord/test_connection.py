@@ -290,6 +290,41 @@ def test_a_broken_stream_leads_to_another_connection(nonsense: bytes) -> None:
         assert isinstance(client.next(), GatewayResumed)
 
 
+@pytest.mark.parametrize("kind", ["too large", "large frame", "too many values", "no JSON", "no zlib"])
+def test_a_message_that_can_never_be_read_does_not_come_for_ever(
+    monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr("mjwatch.discord.websocket.LARGEST_MESSAGE", 50_000)
+
+    async def poison(_server: GatewayServer, peer: Peer, _request: web.Request) -> None:
+        payload: dict[str, Any] = {"op": 0, "t": "GUILD_CREATE", "s": 2, "d": {"name": "x" * 60_000}}
+        if kind == "large frame":
+            await peer.send_text(json.dumps(payload))
+        elif kind == "no JSON":
+            await peer.send_text("{" * 10_000)
+        elif kind == "no zlib":
+            await peer.send_bytes(b"not zlib\x00\x00\xff\xff")
+        else:
+            if kind == "too many values":
+                monkeypatch.setattr("mjwatch.discord.websocket.MOST_VALUES", 1000)
+                payload["d"] = {"roles": [1] * 2000}
+            await peer.send(payload)
+
+    async def again(server: GatewayServer, peer: Peer, request: web.Request) -> None:
+        await peer.hello()
+        assert (await peer.expect(6))["d"]["seq"] == 1
+        await poison(server, peer, request)
+
+    with (
+        gateway_server(then(welcome, poison), again, again, welcome) as server,
+        connected_client(server) as client,
+    ):
+        assert isinstance(client.next(), GatewayReady)
+        losses = [client.next() for _ in range(3)]
+        assert [loss.session_lost for loss in losses if isinstance(loss, GatewayDown)] == [False, False, True]
+        assert isinstance(client.next(), GatewayReady)
+
+
 def test_text_that_is_not_json_leads_to_another_connection() -> None:
     async def broken(_server: GatewayServer, peer: Peer, _request: web.Request) -> None:
         await peer.send_text("{" * 100_000)

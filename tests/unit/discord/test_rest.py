@@ -2,6 +2,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from mjwatch.discord.rest import DiscordREST
 from mjwatch.errors import AnsweredNoError, ConfigError, MjwatchError, NotReachedError, UnansweredError
 from mjwatch.model import RefusalClass
+from tests.helpers.raw_server import raw_server, read_request
 from tests.helpers.timeouts import deadline
 from tests.helpers.wire_servers import Answer, HttpServer, Request, answer_json, free_port, http_server
 
@@ -155,6 +157,8 @@ def test_a_refused_interaction_carries_its_refusal(api: Api) -> None:
         Answer(502, b"<html>"),
         answer_json({"code": 130000}, 503),
         Answer(200, b"hello"),
+        answer_json({"code": 110000, "retry_after": 1}, 202),
+        answer_json({"code": 110000}, 200),
         Answer(302, headers={"Location": "http://127.0.0.1:1/"}),
         Answer(408),
         Answer(raw=b""),
@@ -163,7 +167,21 @@ def test_a_refused_interaction_carries_its_refusal(api: Api) -> None:
         Answer(raw=b"HTTP/1.1 400 Bad Request\r\nContent-Length: 100\r\n\r\n{"),
         Answer(raw=b"HTTP/1.1 20"),
     ],
-    ids=["500", "502", "503", "200", "302", "408", "eof", "reset", "garbage", "cut body", "cut status"],
+    ids=[
+        "500",
+        "502",
+        "503",
+        "200",
+        "202",
+        "200 with a code",
+        "302",
+        "408",
+        "eof",
+        "reset",
+        "garbage",
+        "cut body",
+        "cut status",
+    ],
 )
 def test_an_answer_that_leaves_the_execution_open_is_unanswered_and_never_sent_again(
     api: Api, answer: Answer
@@ -206,6 +224,53 @@ def test_calls_share_a_connection(api: Api) -> None:
         api.rest.interact({})
         api.rest.me()
     assert api.server.connections == 1
+
+
+LATE_REFUSAL = (
+    b"HTTP/1.1 429 Too Many Requests\r\nVia: 1.1 google\r\nContent-Length: 20\r\n\r\n"
+    + b'{"retry_after": 1.5}'
+)
+EMPTY = b"\r\nContent-Length: 0\r\n\r\n"
+
+
+ODD = [
+    b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
+    b"HTTP/1.1 102 Processing\r\n\r\n",
+    b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n",
+    b"HTTP/1.1 302 Found" + EMPTY,
+    b"HTTP/1.1 408 Request Timeout" + EMPTY,
+    b"HTTP/1.1 500 Internal Server Error" + EMPTY,
+    b"HTTP/1.1 503 Service Unavailable" + EMPTY,
+]
+ODD_TO_COMMAND = [b"HTTP/1.1 200 OK" + EMPTY, b"HTTP/1.1 202 Accepted" + EMPTY]
+
+
+@pytest.mark.parametrize(
+    ("first", "answer"),
+    [*(("me", answer) for answer in ODD), *(("interact", answer) for answer in ODD + ODD_TO_COMMAND)],
+    ids=lambda value: value if isinstance(value, str) else value.split(b" ")[1].decode(),
+)
+def test_what_follows_an_odd_answer_is_not_taken_for_the_answer_to_the_next_command(
+    first: str, answer: bytes
+) -> None:
+    received: list[bytes] = []
+
+    def talk(connection: socket.socket) -> None:
+        received.append(read_request(connection))
+        is_first = len(received) == 1
+        connection.sendall(answer if is_first else b"HTTP/1.1 204 No Content\r\n\r\n")
+        if is_first and read_request(connection):
+            connection.sendall(LATE_REFUSAL)
+
+    failures: list[BaseException] = []
+    with raw_server(talk, failures) as port:
+        rest = DiscordREST(f"http://127.0.0.1:{port}/api/v9", TOKEN, timeout=(deadline(20), deadline(20)))
+        with suppress(AnsweredNoError) if first == "me" else pytest.raises(UnansweredError):
+            rest.interact({"nonce": "1"}) if first == "interact" else rest.me()
+        rest.interact({"nonce": "2"})
+        rest.close()
+    assert len(received) == 2
+    assert failures == []
 
 
 def test_no_listener_means_not_reached() -> None:

@@ -542,6 +542,35 @@ def test_delays_grow_up_to_a_minute_and_a_stable_session_resets_them() -> None:
     assert reconnect(session.closed(None, 231)).delay == 0.5
 
 
+def _unreadable(session: GatewaySession, now: float) -> list[GatewayEvent]:
+    """Resume, lose the connection to a message that can't be read, and return the loss."""
+    session.connected(now)
+    session.receive(HELLO, now)
+    reconnect(session.closed(None, now, reason="too large", is_unreadable=True))
+    return events(session, GatewayDown)
+
+
+def test_a_session_that_brings_the_same_unreadable_message_again_is_given_up() -> None:
+    session = up()
+    losses = [down for now in (10, 20, 30) for down in _unreadable(session, now)]
+    assert [down.session_lost for down in losses if isinstance(down, GatewayDown)] == [False, False, True]
+    assert session.resume_state is None
+    session.connected(40)
+    session.receive(HELLO, 40)
+    assert sent_ops(session) == [2]
+
+
+def test_a_session_that_gets_further_each_time_is_kept() -> None:
+    session = up()
+    for seq in range(2, 12):
+        session.connected(seq)
+        session.receive(HELLO, seq)
+        session.receive(dispatch(seq), seq)
+        reconnect(session.closed(None, seq, is_unreadable=True))
+        reconnect(session.closed(None, seq))
+    assert session.resume_state == ResumeState("session-1", 11, NODE)
+
+
 def test_without_an_answer_it_tries_often_for_two_minutes_and_then_less_and_less() -> None:
     session = up()
     delays = [reconnect(session.closed(None, 10)).delay]

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.discord.protocol import snowflake_ms
+from mjwatch.discord.rest import HISTORY_PAGE, DiscordREST
 from mjwatch.errors import AnsweredNoError, NotReachedError, UnansweredError
 from mjwatch.model import ButtonPress, Prompt, Refusal, RefusalClass, UploadedImage
 from mjwatch.outbox.manifest import OutboxChannel
-from mjwatch.workers.sender import BEFORE_FIRST_MESSAGE, HISTORY_PAGE, HISTORY_PAGES, Sender
+from mjwatch.workers.sender import BEFORE_FIRST_MESSAGE, HISTORY_PAGES, Sender
 from tests.helpers.job_factory import made_job
+from tests.helpers.wire_servers import Answer, Request, answer_json, http_server
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mjwatch.discord.cdn import AttachmentUploads
-    from mjwatch.discord.rest import DiscordREST
     from mjwatch.errors import WireError
     from mjwatch.model import Job
 
@@ -36,10 +39,14 @@ class FakeREST:
     def channel(self, _channel_id: str) -> dict[str, Any]:
         return {"last_message_id": str(self.newest) if self.newest else None}
 
-    def history(self, _channel_id: str, after: str | None = None, limit: int = HISTORY_PAGE) -> list[Any]:
+    def history(self, channel_id: str) -> list[Any]:
+        return self.page(channel_id)[0]
+
+    def page(self, _channel_id: str, after: str | None = None) -> tuple[list[Any], bool]:
         self.pages.append(after)
-        first = max(0, self.newest - limit) if after is None else int(after)
-        return [{"id": str(number)} for number in range(first + 1, min(self.newest, first + limit) + 1)]
+        first = max(0, self.newest - HISTORY_PAGE) if after is None else int(after)
+        last = min(self.newest, first + HISTORY_PAGE)
+        return [{"id": str(number)} for number in range(first + 1, last + 1)], last - first < HISTORY_PAGE
 
     def message(self, _channel_id: str, message_id: str) -> dict[str, Any] | None:
         return {"id": message_id} if int(message_id) <= self.newest else None
@@ -83,6 +90,44 @@ def test_a_very_long_gap_is_read_in_parts() -> None:
     found, rest = read(1_000_000, ef.ReadHistory("0"))
     assert (found.newest, found.complete) == (str(HISTORY_PAGE * HISTORY_PAGES), False)
     assert len(rest.pages) == HISTORY_PAGES
+
+
+ODD_MESSAGES: list[object] = [{"id": None}, {"id": "x"}, {}, None]
+
+
+@pytest.mark.parametrize("odd", ODD_MESSAGES, ids=str)
+@pytest.mark.parametrize("place", [0, 50, 99])
+def test_a_full_page_is_not_the_last_one_whatever_is_on_it(odd: object, place: int) -> None:
+    def answer(request: Request) -> Answer:
+        after = int(parse_qs(urlsplit(request.path).query)["after"][0])
+        last = min(150, after + HISTORY_PAGE)
+        found: list[object] = [{"id": str(number)} for number in range(after + 1, last + 1)]
+        if after == 0:
+            found[place] = odd
+        return answer_json(found[::-1])
+
+    with http_server(answer) as server, closing(DiscordREST(f"{server.url}/api/v9", "a-token")) as rest:
+        sender = Sender(rest, cast("AttachmentUploads", None), OutboxChannel("1", "2"), "3", lambda job: {})
+        found = sender.read_history(ef.ReadHistory("0"))
+        page = sender.read_page(ef.ReadPage("import", "0"))
+    assert isinstance(found, ev.HistoryRead)
+    assert (found.newest, found.complete) == ("150", True)
+    assert len(found.messages) == (150 if place == 99 else 149)
+    assert isinstance(page, ev.PageRead)
+    assert (len(page.messages), page.complete) == (99, False)
+
+
+def test_a_full_page_without_any_id_ends_no_reading() -> None:
+    pages = [answer_json([{"id": None}] * HISTORY_PAGE), answer_json([{"id": None}] * 99)]
+    with (
+        http_server(lambda _request: pages[0]) as server,
+        closing(DiscordREST(f"{server.url}/api/v9", "a-token")) as rest,
+    ):
+        sender = Sender(rest, cast("AttachmentUploads", None), OutboxChannel("1", "2"), "3", lambda job: {})
+        assert isinstance(sender.read_history(ef.ReadHistory("0")), ev.HistoryReadFailed)
+        assert isinstance(sender.read_page(ef.ReadPage("import", "0")), ev.PageReadFailed)
+        pages.pop(0)
+        assert sender.read_history(ef.ReadHistory("0")) == ev.HistoryRead((), None)
 
 
 # ---- local images

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mjwatch.midjourney.matching.similarity import CUT_AT_LEAST, could_be_same, normalise, same_words
+from mjwatch.midjourney.matching.similarity import could_be_same, normalise, same_words
+from mjwatch.midjourney.parsing.content import CUT_AT_LEAST
 
 WORDS = st.lists(
     st.text(

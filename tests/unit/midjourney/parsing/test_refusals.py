@@ -13,12 +13,13 @@ from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.discord.http_errors import _BY_CODE, read_answer
 from mjwatch.jobs.state_machine import step
+from mjwatch.midjourney.channel import Channel
 from mjwatch.midjourney.parsing.messages import read_message
 from mjwatch.midjourney.parsing.parsed_message import MessageKind
 from mjwatch.midjourney.parsing.refusals import ACCOUNT_SENTENCES, TEXTS, TITLES, judge_embed, judge_text
 from mjwatch.midjourney.tracker import MessageTracker
-from mjwatch.model import Prompt, Refusal, RefusalClass, State
-from tests.helpers.message_shapes import CHANNEL, ME, a_job, create, message
+from mjwatch.model import Job, Prompt, Refusal, RefusalClass, State
+from tests.helpers.message_shapes import CHANNEL, ME, a_job, create, message, started
 
 PAGE = (Path(__file__).parents[4] / "docs" / "reference" / "refusals.md").read_text(encoding="utf-8")
 RED, ORANGE = 16711680, 16239475
@@ -295,3 +296,78 @@ def test_a_quotation_ends_with_its_lines_and_what_follows_is_the_bots_own_text()
     for notice in (judge_embed("", said, RED, "", None, ["a red cat at night"]), judge_text(said)):
         assert notice.refusal is not None
         assert notice.refusal.needs_human
+
+
+SIGN = "a robot at a desk, its sign says please complete the task, verify you are human, neon, rain, at night"
+CAPTCHA = "Please complete the task to verify you're human."
+CAT = "https://example.org/cat.png"
+REPEATED = [
+    (f"{SIGN} --ar 3:2", f"{SIGN[:80]}\u2026"),
+    (f"{SIGN} --ar 3:2", f"{SIGN[:80]}..."),
+    (f"{SIGN} --ar 3:2", f"**{SIGN} \u2026**"),
+    (f"{SIGN} --ar 3:2", f"{SIGN} --\u2026"),
+    (f"{SIGN} --ar 3:2", f'"{SIGN[:80]}\u2026'),
+    (f"{CAT} {SIGN}", f"<https://s.mj.run/abc> {SIGN[:80]}\u2026"),
+    (f"{SIGN}, {'rain ' * 300}", f"{SIGN}, {'rain ' * 200}"),
+    (f"{CAT} verify you are human", "<https://s.mj.run/abc> verify you are human"),
+    (
+        f"{CAT} verify you are human --sref {CAT}",
+        "<https://s.mj.run/abc> verify you are human --sref https://a.b/c",
+    ),
+    (f"{SIGN} \u2014 fog", f"{SIGN} -- fog"),
+    (f"{SIGN}, \u201cwe are open\u201d", f"{SIGN}, \u201cwe are open\u201d"),
+    ('a sign "we are open" and verify you are human', 'a sign "we are open" and verify you are human'),
+]
+
+
+@pytest.mark.parametrize(
+    "form", ["Not allowed: {}", "{}\nThis can't be used.", "Not allowed: {}\nRephrase it."]
+)
+@pytest.mark.parametrize(("prompt", "repeated"), REPEATED)
+def test_a_prompt_is_known_in_a_notice_as_the_bot_repeats_it(form: str, prompt: str, repeated: str) -> None:
+    said = form.format(repeated)
+    assert judge_text(said, prompts=[prompt]).refusal is None
+    notice = judge_embed("Banned prompt", said, RED, "", None, [prompt])
+    assert notice.refusal is not None
+    assert notice.refusal.kind is RefusalClass.MODERATION
+    for own in (f"{said}\n{CAPTCHA}", f"{CAPTCHA}\n{said}"):
+        notice = judge_embed("Banned prompt", own, RED, "", None, [prompt])
+        assert notice.refusal is not None
+        assert notice.refusal.needs_human, "the bot says it too"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "said"),
+    [
+        ("please complete the task, poster", "Notice: please complete the task\u2026"),
+        (f"{CAT} verify you are human", "Please verify you are human: https://example.org/verify"),
+        (f"{CAT} verify you are human", "https://example.org/verify\nNow verify you are human"),
+        ("verify you are human", "https://example.org/ verify you are human"),
+        (SIGN, f"Notice: {SIGN[30:80]}\u2026"),
+        (SIGN, "Notice: a robot at a desk must verify you are human\u2026"),
+    ],
+)
+def test_what_may_be_the_bot_s_own_text_still_pauses(prompt: str, said: str) -> None:
+    for notice in (judge_embed("Notice", said, RED, "", None, [prompt]), judge_text(said, prompts=[prompt])):
+        assert notice.refusal is not None
+        assert notice.refusal.needs_human
+
+
+def _pauses(channel: Channel, jobs: dict[str, Job], said: str) -> bool:
+    embed = {"type": "rich", "title": "Banned prompt", "description": said, "color": RED}
+    events = channel.tracker.dispatch(create(message("900", "", embeds=[embed])), jobs)
+    return any(isinstance(event, ev.Refused) and event.refusal.needs_human for _, event in events)
+
+
+@pytest.mark.parametrize("whose", ["closed", "by hand"])
+def test_a_notice_may_quote_the_prompt_of_a_job_that_is_closed_or_by_hand(whose: str) -> None:
+    channel = Channel(CHANNEL, lambda **ids: None, 60.0)
+    channel.tracker.me = ME
+    assert _pauses(channel, {}, f"Not allowed: {SIGN}"), "nobody knows this prompt"
+    for number, prompt in enumerate([SIGN, "verify you are human"]):
+        if whose == "closed":
+            channel.job_closed(replace(a_job(), prompt=Prompt(f"{prompt} --ar 3:2")))
+        else:
+            channel.tracker.dispatch(create(started(f"61{number}", prompt, nonce=f"{number}")), {})
+    assert not _pauses(channel, {}, f"Not allowed: {SIGN}")
+    assert _pauses(channel, {}, "Now verify you are human"), "a short prompt may be the bot's own text"
