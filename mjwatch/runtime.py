@@ -35,7 +35,6 @@ from mjwatch.host.systemd import Liveness
 from mjwatch.inbox.inbox import Inbox
 from mjwatch.inbox.ownership import Owner, Ownership, OwnershipFacts
 from mjwatch.inbox.reading import NOTE_FILE
-from mjwatch.jobs.imported import STAGING_FOLDER
 from mjwatch.jobs.pacing import Pace
 from mjwatch.jobs.transitions import Timeouts
 from mjwatch.journal.overview import overview
@@ -255,7 +254,7 @@ class Runtime:
                 picture_format=config.outbox.format,
                 keep_grid=config.outbox.keep_grid,
                 embed_prompt=config.outbox.embed_prompt,
-                staged=config.state.path / STAGING_FOLDER,
+                state=config.state.path,
                 file_of=lambda job_id: _file_of(journal_path, job_id),
                 reading_wait=lambda: self.engine.service.reading_wait(),
                 published=self._gallery.published if self._gallery else None,

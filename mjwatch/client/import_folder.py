@@ -6,7 +6,7 @@ import errno
 import os
 import time
 from collections import Counter
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from mjwatch.config import Config
+    from mjwatch.filesystem.folder import Folder
 
 BATCH = 8
 """Groups of pictures that are staged at the same time: the state folder's disk may be small."""
@@ -209,27 +210,33 @@ class FolderImport:
         """Make the folder in which pictures are staged, for all users who may write to the state folder."""
         state = self._config.state.path
         require_write_access(state, self._journal)
-        try:
+        with self._not_staged():
             private_folder(state)
-            private_folder(self._staging)
-            with suppress(OSError):  # it belongs to another of these users, who has done so
-                self._staging.chmod(S_IMODE(state.stat().st_mode))
-        except OSError as error:
-            raise self._not_staged(error) from error
+            with (
+                open_folder(state) as folder,
+                folder.make(STAGING_FOLDER, 0o700) as staging,
+                suppress(OSError),  # it belongs to another of these users, who has done so
+            ):
+                staging.chmod(S_IMODE(state.stat().st_mode))
 
-    def _not_staged(self, error: OSError) -> MjwatchError:
-        return MjwatchError(
-            f"{self._staging} can't be written: {error.strerror}", "the pictures pass through it"
-        )
+    @contextmanager
+    def _not_staged(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            path = self._config.state.path / STAGING_FOLDER
+            message = f"{path} can't be written: {error.strerror}"
+            raise MjwatchError(message, "the pictures pass through it") from error
+
+    @contextmanager
+    def _staging(self) -> Iterator[Folder]:
+        with self._not_staged(), open_folder(self._config.state.path, [STAGING_FOLDER]) as folder:
+            yield folder
 
     def _batches(self) -> Iterator[dict[str, FileGroup]]:
         left = iter(self.groups.items())
         while batch := dict(islice(left, BATCH)):
             yield batch
-
-    @property
-    def _staging(self) -> Path:
-        return self._config.state.path / STAGING_FOLDER
 
     def _run_here(self, batches: Iterator[dict[str, FileGroup]]) -> None:
         with Runtime(self._config, load_keys(self._config), watch_inbox=False) as runtime:
@@ -261,11 +268,8 @@ class FolderImport:
         for group in batch.values():
             for _, digest, _ in group.pictures:
                 data = self._unchanged(self._files[digest], digest)
-                try:
-                    with open_folder(self._staging) as staging:
-                        staging.replace(digest, data, mode=self._staging.stat().st_mode & 0o666)
-                except OSError as error:
-                    raise self._not_staged(error) from error
+                with self._staging() as staging:
+                    staging.replace(digest, data, mode=self._config.state.path.stat().st_mode & 0o666)
 
     def _unchanged(self, path: Path, digest: str) -> bytes:
         try:
@@ -277,20 +281,22 @@ class FolderImport:
         return data
 
     def _unstage(self, batch: dict[str, FileGroup]) -> None:
-        for group in batch.values():
-            for _, digest, _ in group.pictures:
-                with suppress(OSError):
-                    (self._staging / digest).unlink()
+        with self._staging() as staging:
+            for group in batch.values():
+                for _, digest, _ in group.pictures:
+                    with suppress(OSError):
+                        staging.unlink(digest)
 
     def _sweep(self) -> None:
         """Remove what a killed import has staged and no open job needs."""
         with closing(JournalReader(self._journal)) as reader:
             jobs = reader.live_jobs()
         needed = {picture.url for job in jobs if job.result for picture in job.result.pictures}
-        for path in self._staging.iterdir():
-            if f"{STAGED}{path.name}" not in needed:
-                with suppress(OSError):
-                    path.unlink()
+        with self._staging() as staging:
+            for name in staging.names():
+                if f"{STAGED}{name}" not in needed:
+                    with suppress(OSError):
+                        staging.unlink(name)
 
     def _are_open(self, batch: dict[str, FileGroup]) -> bool:
         with closing(JournalReader(self._journal)) as reader:

@@ -23,6 +23,7 @@ from mjwatch.discord.session import GatewaySession
 from mjwatch.errors import AnsweredNoError, MjwatchError, NoJournalError, NotReachedError, WireError
 from mjwatch.events import GatewayAlive, GatewayReady, GatewayRejected, GatewayResumed
 from mjwatch.host.lock import account_lock, daemon_lock
+from mjwatch.journal.overview import capped_until
 from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
 from mjwatch.journal.writer import Journal
 from mjwatch.midjourney.packets import ImaginePacket, InfoPacket, Target
@@ -132,7 +133,7 @@ def obstacle_to_job(config: Config, now: float) -> str | None:
     with suppress(NoJournalError), closing(JournalReader(config.state.path / JOURNAL_FILE)) as reader:
         if reader.live_jobs():
             return "jobs wait for their result or are in doubt; let `mjwatch run --drain` finish them first"
-        if most and len(reader.attempts_since(now - 86_400)) >= most:
+        if capped_until(reader, most, now) is not None:
             return f"[pace] max_per_day = {most} is reached"
     return None
 

@@ -1,7 +1,8 @@
 """What a change of the wall clock means for the deadlines that are stored in it.
 
 Deadlines in the journal are seconds since 1970, so that they are kept over a restart. While mjwatch runs,
-they move with the clock; at a start, when nobody knows what happened to it, they are only capped.
+they move with the clock; at a start, when nobody knows what happened to it, they are only capped. The daily
+cap counts attempts of the last 24 hours, also of those that a clock ahead or behind has timed.
 """
 
 from __future__ import annotations
@@ -60,7 +61,8 @@ class ClockWatch:
 class Deadlines:
     """Changes deadlines in the journal and in ``jobs``, the open jobs. Its methods raise JournalError.
 
-    ``store_limits`` stores what else ends at a time of the wall clock.
+    ``store_limits`` stores what else ends at a time of the wall clock; ``recall_sent`` takes over from the
+    journal when prompts were sent.
     """
 
     def __init__(
@@ -70,28 +72,36 @@ class Deadlines:
         watch: ClockWatch,
         timeouts: Timeouts,
         store_limits: Callable[[], None],
+        recall_sent: Callable[[], None],
     ) -> None:
         self._journal = journal
         self._jobs = jobs
         self._watch = watch
         self._timeouts = timeouts
         self._store_limits = store_limits
+        self._recall_sent = recall_sent
 
     def cap(self, now: float) -> None:
         """Bring deadlines near that a clock which was wrong has left in the far future."""
+        self._move_attempts(now)
         limit = max(HOUR, self._timeouts.start_timeout, self._timeouts.silence_timeout)
         jobs = {job.id: job for job in self._journal.delayed_jobs(after=now + HOUR)} | self._jobs
         self._store(jobs.values(), lambda job: with_capped_deadlines(job, now, limit))
 
-    def follow_clock(self) -> None:
+    def follow_clock(self, now: float) -> None:
         """Move the deadlines with the wall clock where that was set."""
         jump = self._watch.jump()
         if jump:
             jobs = {job.id: job for job in self._journal.delayed_jobs()} | self._jobs
-            self._store_limits()  # first, because it may be done twice
+            self._store_limits()  # first, because these two may be done twice
+            self._move_attempts(now, jump)
             self._store(jobs.values(), lambda job: with_moved_deadlines(job, jump))
             self._watch.accept(jump)
             log.info("the clock was set, or the machine was suspended; all deadlines move by %.0f s", jump)
+
+    def _move_attempts(self, now: float, jump: float = 0.0) -> None:
+        self._journal.follow_clock(now, jump)
+        self._recall_sent()
 
     def _store(self, jobs: Iterable[Job], changed: Callable[[Job], Job]) -> None:
         moved = [after for before in jobs if (after := changed(before)) is not before]

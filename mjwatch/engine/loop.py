@@ -92,7 +92,12 @@ class Engine:
         self.job = self._table.job
         """Return the job with this id as it is now, open or closed, or None."""
         self._deadlines = Deadlines(
-            journal, self._table.open, ClockWatch(clock, monotonic), timeouts, self.service.store_limits
+            journal,
+            self._table.open,
+            ClockWatch(clock, monotonic),
+            timeouts,
+            self.service.store_limits,
+            self.scheduler.load,
         )
         self._acceptance = Acceptance(journal, new_id, in_inbox)
         self.imports = ChannelImport(

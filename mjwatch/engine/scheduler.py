@@ -75,7 +75,7 @@ class Scheduler:
 
     def load(self) -> None:
         """Take over from the journal what was sent last."""
-        self._throttle = Throttle(self._pace, self._journal.last_attempts(kept_attempts(self._pace)))
+        self._throttle.recall(self._journal.last_attempts(kept_attempts(self._pace)))
 
     def allow(self, job_id: str) -> None:
         """Let this job be sent too, where only some may be."""

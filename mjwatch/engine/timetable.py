@@ -56,7 +56,7 @@ class Timetable:
     def turn(self) -> None:
         """Do all that is due now. Raises JournalError; what was not done then is due again."""
         now = self._clock()
-        self._deadlines.follow_clock()
+        self._deadlines.follow_clock(now)
         monotonic = self._monotonic()
         if monotonic >= self._table.next_time:
             self._table.store_progress()

@@ -25,7 +25,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-_HAS_DIR_FD = {os.open, os.stat, os.mkdir, os.rename, os.unlink, os.rmdir, os.link} <= os.supports_dir_fd
+_HAS_DIR_FD = {
+    os.open,
+    os.stat,
+    os.chmod,
+    os.mkdir,
+    os.rename,
+    os.unlink,
+    os.rmdir,
+    os.link,
+} <= os.supports_dir_fd
 
 _ROOT = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0)
 _INNER = _ROOT | getattr(os, "O_NOFOLLOW", 0)
@@ -182,6 +191,12 @@ class Folder:
         raise UnexpectedFileError(errno.EFBIG, f"{self.path / name} is larger than {limit:,} bytes")
 
     # ---- changes
+
+    def chmod(self, mode: int) -> None:
+        """Change the mode of the folder itself."""
+        if self._descriptor is None:
+            self._check_way()
+        os.chmod("." if self._descriptor is not None else self.path, mode, dir_fd=self._descriptor)
 
     def open_for_update(self, name: str) -> int:
         """Return a descriptor to read and write the file at this name, which is created for us alone."""

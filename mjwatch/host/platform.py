@@ -7,10 +7,12 @@ import pathlib
 import shlex
 import stat
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.errors import ConfigError, DaemonError
+from mjwatch.filesystem.folder import open_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -166,11 +168,8 @@ def create_shared_file(path: Path) -> None:
 
     Raise OSError if that fails.
     """
-    try:
-        path.touch(exist_ok=False)
-    except FileExistsError:
-        return
-    path.chmod(path.parent.stat().st_mode & 0o666)
+    with suppress(FileExistsError), open_folder(path.parent) as folder:
+        folder.create(path.name, b"", path.parent.stat().st_mode & 0o666, durable=False)
 
 
 def describe_owners(folder: Path) -> str:

@@ -7,14 +7,13 @@ monotonic clock, as in settling.py. ``preview`` reads a prompt file as the inbox
 from __future__ import annotations
 
 import errno
-import os
-import stat
 import unicodedata
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from mjwatch.errors import MjwatchError, PromptFileError
 from mjwatch.filesystem.files import identify, obstacle_at, read_unchanged
+from mjwatch.filesystem.folder import UnexpectedFileError, open_folder
 from mjwatch.inbox.filenames import DEFAULTS, WILDCARDS, is_foreign_folder, is_prompt_name
 from mjwatch.model import References
 from mjwatch.prompts.filenames import WildcardNames
@@ -301,7 +300,7 @@ def _list_wildcards(root: Path, tree: str) -> dict[str, str]:
     folders = [tree]
     while folders:
         folder = folders.pop()
-        for name, is_folder in _entries(root / folder):
+        for name, is_folder in _entries(root, folder):
             path = f"{folder}{name}"
             if is_folder:
                 folders += [f"{path}/"] if path.count("/") - tree.count("/") < MAX_WILDCARD_DEPTH else []
@@ -312,14 +311,12 @@ def _list_wildcards(root: Path, tree: str) -> dict[str, str]:
     return found
 
 
-def _entries(folder: Path) -> list[tuple[str, bool]]:
+def _entries(root: Path, folder: str) -> list[tuple[str, bool]]:
     """Return the names in a folder, in order, and whether each is a folder to search; nothing for a link."""
     try:
-        if not stat.S_ISDIR(folder.lstat().st_mode):
-            return []
-        with os.scandir(folder) as entries:
+        with open_folder(root, folder.rstrip("/").split("/")) as opened, opened.entries() as entries:
             found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
-    except FileNotFoundError:
+    except (FileNotFoundError, UnexpectedFileError):
         return []
     return sorted(
         (name, is_folder) for name, is_folder in found if not is_folder or not is_foreign_folder(name)

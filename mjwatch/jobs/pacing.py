@@ -134,9 +134,14 @@ class Throttle:
     def __init__(self, pace: Pace, sent_before: Iterable[float] = ()) -> None:
         """``sent_before``: the times of earlier submissions, oldest first."""
         self._pace = pace
+        self._next_time = -math.inf
+        self.recall(sent_before)
+
+    def recall(self, sent_before: Iterable[float]) -> None:
+        """Take over the times of earlier submissions, oldest first, and the pause since the last."""
         self._sent = deque(sent_before)
-        # After a restart the pause since the last submission is kept, too.
-        self._next_time = self._sent[-1] + pace.delay if self._sent else float("-inf")
+        if self._sent:
+            self._next_time = max(self._next_time, self._sent[-1] + self._pace.delay)
 
     def may_send(self, now: float, in_flight: int, being_saved: int = 0) -> bool:
         """Return whether a prompt may be sent now, while so many are in flight and so many being saved."""

@@ -109,6 +109,11 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
         "CREATE TABLE pruned_results (message TEXT PRIMARY KEY, job_uuid TEXT) WITHOUT ROWID",
         "CREATE INDEX pruned_by_uuid ON pruned_results (job_uuid) WHERE job_uuid IS NOT NULL",
     ),
+    6: (
+        # ahead: when the attempt was made, by a clock that the present one is behind; see follow_clock.
+        "ALTER TABLE attempts ADD COLUMN ahead REAL",
+        "CREATE INDEX attempts_ahead ON attempts (ahead) WHERE ahead IS NOT NULL",
+    ),
 }
 """The statements that lead to each version from the one before. Never change those of a released version."""
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from mjwatch.filesystem.folder import private_folder
 from mjwatch.host.platform import create_shared_file
+from mjwatch.jobs.pacing import DAY
 from mjwatch.journal import requests
 from mjwatch.journal.database import (
     journal_error,
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
     from mjwatch.model import Job
 
 log = logging.getLogger("mjwatch")
+
+CLOCK_TOLERANCE = 60.0
+"""Seconds by which two measurements of how far a clock was set may differ."""
 
 
 class Journal(JournalReader):
@@ -162,7 +166,7 @@ class Journal(JournalReader):
         with self._transaction():
             self._db.execute(_UPDATE_JOB, {**columns, "id": job.id})
             if attempt is not None:
-                self._db.execute(_INSERT_ATTEMPT, attempt)
+                self._begin_attempt(*attempt)
                 self._db.execute(_COUNT_TURN, (group,))
             if attempt_counts is not None:
                 self._db.execute(_COUNT_ATTEMPT, (attempt_counts, job.nonce))
@@ -174,12 +178,27 @@ class Journal(JournalReader):
     def count_submission(self, nonce: str, session_id: str, at: float) -> None:
         """Store a submission that is no job's here, so that it counts as sent; do this before its POST."""
         with self._transaction():
-            self._db.execute(_INSERT_ATTEMPT, (nonce, "", session_id, None, at))
+            self._begin_attempt(nonce, "", session_id, None, at)
+
+    def _begin_attempt(self, *values: str | float | None) -> None:
+        self._db.execute(_INSERT_ATTEMPT, values)
+        self._db.execute(_FORGET_AHEAD, {"now": values[-1], "jump": 0.0})
 
     def not_executed(self, nonce: str) -> None:
         """Store that this submission was not executed, so that it does not count."""
         with self._transaction():
             self._db.execute(_COUNT_ATTEMPT, (False, nonce))
+
+    def follow_clock(self, now: float, jump: float = 0.0) -> None:
+        """Let attempts whose time has not come yet, because the clock is behind it, count as made before.
+
+        Which of the two clocks is wrong shows later, so the attempt's own time is kept until it has counted
+        for a day. ``jump``: the seconds by which the clock was set just now; 0.0 at a start, when nobody
+        knows.
+        """
+        with self._transaction():
+            for statement in (_WAS_BEHIND, _FORGET_AHEAD, _IS_BEHIND):
+                self._db.execute(statement, {"now": now, "jump": jump})
 
     def update_all(self, jobs: Collection[Job]) -> None:
         """Store changes of these jobs together."""
@@ -225,6 +244,14 @@ _INSERT_JOB = (
 _INSERT_CHILD = _INSERT_JOB.replace(":file", "(SELECT file FROM jobs WHERE id=:parent)")
 _INSERT_ATTEMPT = "INSERT INTO attempts (nonce, job, session, anchor, at) VALUES (?, ?, ?, ?, ?)"
 _COUNT_ATTEMPT = "UPDATE attempts SET counts=? WHERE nonce=?"
+_WAS_BEHIND = f"""UPDATE attempts SET at=ahead, ahead=NULL
+    WHERE ahead<=:now AND (ahead-at<=:jump+{CLOCK_TOLERANCE} OR at<=:now-{DAY})"""
+"""For attempts that are not ahead any more: the clock was set forward, at once or before this start."""
+_FORGET_AHEAD = f"UPDATE attempts SET ahead=NULL WHERE ahead>:now AND at<=:now-{DAY}-MAX(:jump, 0)"
+"""For attempts that are ahead, but have counted for a day: their own time does not count when it comes."""
+_IS_BEHIND = """UPDATE attempts SET ahead=COALESCE(ahead, at), at=MIN(:now, at+MIN(:jump, 0))
+    WHERE at>:now"""
+"""For attempts that are ahead, because the clock was set back."""
 _PUT_META = "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value=excluded.value"
 _COUNT_TURN = (
     "INSERT INTO fairness_groups (fairness_group, served)"

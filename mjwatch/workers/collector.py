@@ -23,7 +23,7 @@ from mjwatch.errors import (
 )
 from mjwatch.filesystem.files import read_file
 from mjwatch.filesystem.safe_names import MAX_BYTES, safe_file_name, safe_name
-from mjwatch.jobs.imported import STAGED
+from mjwatch.jobs.imported import STAGED, STAGING_FOLDER
 from mjwatch.midjourney.parsing.message_view import MessageView
 from mjwatch.midjourney.parsing.picture_names import read_picture_name
 from mjwatch.model import Refusal, RefusalClass, ResultKind, SourceKind
@@ -78,7 +78,7 @@ class Collector:
         picture_format: str,
         keep_grid: bool,
         embed_prompt: bool,
-        staged: Path,
+        state: Path,
         file_of: Callable[[str], TakenFile | None],
         reading_wait: Callable[[], float] = lambda: 0.0,
         published: Callable[[str, bytes | None], None] | None = None,
@@ -86,7 +86,7 @@ class Collector:
         """``published`` is called with the path in the outbox of each new folder; it must return at once.
 
         If the picture is in memory, so that a thumbnail costs little, the thumbnail is passed too.
-        ``staged``: the folder with the copies of pictures that are imported from another folder.
+        ``state``: the folder below which lie the copies of pictures that are imported from another folder.
         ``reading_wait`` returns for how many seconds Discord's API may not be read.
         """
         self._rest = rest
@@ -96,7 +96,7 @@ class Collector:
         self._format = picture_format
         self._keep_grid = keep_grid
         self._embed_prompt = embed_prompt
-        self._staged = staged
+        self._state = state
         self._file_of = file_of
         self._reading_wait = reading_wait
         self._published = published
@@ -238,7 +238,7 @@ class Collector:
 
     def _read_staged(self, name: str) -> bytes:
         try:
-            return read_file(self._staged, name, LARGEST_PICTURE)
+            return read_file(self._state, f"{STAGING_FOLDER}/{name}", LARGEST_PICTURE)
         except OSError as error:
             hint = "`mjwatch import FOLDER` copies it again"
             raise DownloadError(f"the copy of the picture can't be read: {error.strerror}", hint) from error

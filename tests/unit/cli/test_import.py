@@ -23,6 +23,7 @@ from mjwatch.discord.cdn import LARGEST_PICTURE
 from mjwatch.discord.protocol import snowflake_ms
 from mjwatch.engine.channel_import import Reading
 from mjwatch.errors import MjwatchError, UsageError
+from mjwatch.jobs.imported import STAGING_FOLDER
 from mjwatch.journal.reader import JOURNAL_FILE
 from mjwatch.journal.writer import Journal
 from mjwatch.model import Result, State
@@ -203,3 +204,46 @@ def test_dates_are_for_the_channel_only(config: Config, old: Path) -> None:
 @pytest.mark.parametrize("more", ["--dry-run", "--since=2024-05", "--until=2024-05"])
 def test_a_stop_has_no_bounds_and_is_not_tried(config: Config, more: str) -> None:
     assert isinstance(invoke(config, "--stop", more).exception, UsageError)
+
+
+def test_behind_a_link_in_the_state_folder_nothing_is_changed(
+    config: Config, old: Path, tmp_path: Path
+) -> None:
+    found, state, behind = FolderImport(config, old, lambda count: None), config.state.path, tmp_path / "home"
+    Journal(state / JOURNAL_FILE).close()
+    state.chmod(0o770)
+    digests = {digest for group in found.groups.values() for _, digest, _ in group.pictures}
+    behind.mkdir(0o700)
+    for name in (*digests, "id_rsa"):
+        (behind / name).write_text("precious")
+    (state / STAGING_FOLDER).symlink_to(behind)
+    steps = (
+        found._make_staging,
+        found._sweep,
+        lambda: found._stage(found.groups),
+        lambda: found._unstage(found.groups),
+    )
+    for step in steps:
+        with pytest.raises(MjwatchError, match="links are not followed"):
+            step()
+    assert {path.name: path.read_text() for path in behind.iterdir()} == dict.fromkeys(
+        {*digests, "id_rsa"}, "precious"
+    )
+    assert behind.stat().st_mode & 0o777 == 0o700
+
+
+def test_pictures_are_staged_for_all_who_may_write_to_the_state_folder(config: Config, old: Path) -> None:
+    found, state = FolderImport(config, old, lambda count: None), config.state.path
+    Journal(state / JOURNAL_FILE).close()
+    state.chmod(0o770)
+    found._make_staging()
+    found._stage(found.groups)
+    staging = state / STAGING_FOLDER
+    assert staging.stat().st_mode & 0o777 == 0o770
+    assert {path.stat().st_mode & 0o777 for path in staging.iterdir()} == {0o660}
+    assert {path.name for path in staging.iterdir()} == set(found._files)
+    found._unstage(found.groups)
+    assert list(staging.iterdir()) == []
+    found._stage(found.groups)
+    found._sweep()  # what a killed import has left
+    assert list(staging.iterdir()) == []

@@ -70,7 +70,9 @@ def later(harness: EngineHarness, seconds: float) -> None:
 
 
 def restarted(harness: EngineHarness) -> EngineHarness:
-    after = EngineHarness(harness.journal, now=harness.now, first_nonce=1000, pace=harness.pace)
+    after = EngineHarness(
+        harness.journal, now=harness.now, first_nonce=1000 + harness.first_nonce, pace=harness.pace
+    )
     after.engine.load()
     after.feed(replace(READY, session_id="session-2"), ev.HistoryRead((), "500"))
     return after
@@ -221,6 +223,99 @@ def test_only_what_was_or_may_have_been_executed_uses_up_the_daily_cap(harness: 
     assert len(sent(after)) == 1
     later(after, 101)
     assert len(sent(after)) == 2
+
+
+def run_one(harness: EngineHarness) -> None:
+    """The prompt that was sent last runs, has its result, and is saved."""
+    made = Result(f"{harness.now * 10:.0f}{len(sent(harness))}", "nonce", None, None, ())
+    tell(harness, *started(harness), ev.Finished(made), ev.Published("folder"))
+
+
+def test_after_a_clock_that_was_ahead_nothing_is_sent_for_a_day_however_often_the_service_is_restarted(
+    harness: EngineHarness,
+) -> None:
+    begin = harness.now
+    harness = EngineHarness(harness.journal, replace(FAST, max_per_day=2), now=begin + 30 * DAY)
+    drop(harness, 6)
+    run_one(harness)
+    run_one(harness)
+    assert len(sent(harness)) == 2
+    for hours in (0, 10, 23.9):
+        harness.now = begin + hours * 3600
+        harness = restarted(harness)
+        assert (sent(harness), spent(harness)) == ([], 2)
+    for at in (begin + DAY, begin + 30 * DAY + 60):  # at last when those prompts were sent by that clock
+        harness.now = at
+        harness = restarted(harness)
+        assert (len(sent(harness)), spent(harness)) == (1, 1)
+        run_one(harness)
+
+
+@pytest.mark.parametrize(
+    ("starts", "hours", "is_running"), [(1, 10, True), (2, 10, True), (1, 2400, True), (1, 2400, False)]
+)
+def test_a_clock_that_is_behind_for_a_while_does_not_use_up_the_cap_twice(
+    harness: EngineHarness, starts: int, hours: int, is_running: bool
+) -> None:
+    begin = harness.now = 100 * DAY
+    harness = EngineHarness(harness.journal, replace(FAST, max_per_day=2), now=begin)
+    drop(harness, 4)
+    run_one(harness)
+    run_one(harness)
+    for number in range(starts):
+        harness.now = begin - hours * 3600 - number * 60
+        harness = restarted(harness)
+        assert (sent(harness), spent(harness)) == ([], 2)
+    if is_running:
+        harness.clock_set_by = begin + 3600 - harness.now  # by a time server
+        later(harness, 0)
+    else:
+        harness.now = begin + 3600
+        harness = restarted(harness)
+    assert sent(harness) == []
+    later(harness, DAY - 3610)
+    assert sent(harness) == []
+    later(harness, 20)
+    assert len(sent(harness)) == 1
+
+
+@pytest.mark.parametrize("times", [1, 5])
+def test_a_clock_that_is_set_to_and_fro_does_not_change_when_the_cap_ends(
+    harness: EngineHarness, times: int
+) -> None:
+    harness = EngineHarness(harness.journal, replace(FAST, max_per_day=2), now=100 * DAY)
+    harness.clock_set_by = 2 * 3600.0  # what was sent so is ahead afterwards
+    drop(harness, 4)
+    run_one(harness)
+    run_one(harness)
+    for _ in range(times):
+        for seconds in (-7200.0, 7200.0):
+            harness.clock_set_by += seconds
+            later(harness, 60)
+            assert len(sent(harness)) == 2
+    harness.clock_set_by -= 7200.0
+    later(harness, 0)
+    later(harness, DAY - 120 * times - 10)
+    assert len(sent(harness)) == 2
+    later(harness, 20)
+    assert len(sent(harness)) == 3
+
+
+def test_a_time_that_comes_while_the_service_runs_does_not_make_an_attempt_count_again(
+    harness: EngineHarness,
+) -> None:
+    harness = EngineHarness(harness.journal, replace(FAST, max_per_day=2), now=100 * DAY)
+    harness.clock_set_by = 30 * DAY
+    drop(harness, 6)
+    run_one(harness)
+    run_one(harness)
+    harness.clock_set_by = 0.0
+    for count in (2, 3, 4):
+        later(harness, DAY if count > 2 else 0)
+        assert len(sent(harness)) == count
+        run_one(harness)
+    harness.now = 130 * DAY + 60
+    assert len(sent(restarted(harness))) == 1
 
 
 def spent(harness: EngineHarness) -> int:

@@ -1,7 +1,8 @@
 """Whatever lies where mjwatch has its files: nothing hangs or crashes, and what is in the way is named.
 
 Seen to catch: a pipe that is waited for; a manifest that is a folder, or JSON of 100,000 levels; a number of
-chunks that is never counted to its end; a file of a terabyte that is read.
+chunks that is never counted to its end; a file of a terabyte that is read; a folder behind a link that is
+emptied.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mjwatch.cli.shell.shell import HISTORY_FILE, open_history
+from mjwatch.client.import_folder import FolderImport
+from mjwatch.config import Config
 from mjwatch.errors import MjwatchError
 from mjwatch.gallery.gallery import Gallery
 from mjwatch.host.lock import daemon_lock
@@ -23,6 +26,7 @@ from mjwatch.inbox.ownership import Owner, Ownership, OwnershipFacts, owner_of
 from mjwatch.inbox.references import preview
 from mjwatch.inbox.removal import ASIDE_PREFIX, restore_aside
 from mjwatch.inbox.scanner import InboxScanner
+from mjwatch.jobs.imported import STAGING_FOLDER
 from mjwatch.journal.database import check_integrity, mark_clean_close, was_closed_cleanly
 from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
 from mjwatch.journal.requests import ask
@@ -133,6 +137,16 @@ def use_history(root: Path) -> None:
     open_history(root / "state" / HISTORY_FILE)
 
 
+def use_import(root: Path) -> None:
+    (root / "pictures").mkdir(exist_ok=True)
+    config = root / "config.toml"
+    config.write_text("[inbox]\npath='inbox'\n[outbox]\npath='outbox'\n[state]\npath='state'\n")
+    with closing(Journal(root / "state" / JOURNAL_FILE)):
+        found = FolderImport(Config.load(config), root / "pictures", lambda count: None)
+        found._make_staging()
+        found._sweep()
+
+
 def use_keys(root: Path) -> None:
     read_keys(root / "keys", {"MJWATCH_TOKEN": "a" * 70, "MJWATCH_CHANNEL_ID": "1" * 18})
 
@@ -173,6 +187,8 @@ KNOWN: dict[str, Callable[[Path], None]] = {
     "state/daemon.lock": use_lock,
     "state/poke.sock": use_wakeups,
     "state/shell_history": use_history,
+    f"state/{STAGING_FOLDER}": use_import,
+    f"state/{STAGING_FOLDER}/left": use_import,
     **{f"state/{JOURNAL_FILE}{ending}": use_journal for ending in ("", "-wal", "-shm", "-seal", "-journal")},
     **{f"keys/{name}.key": use_keys for name in ("authToken", "API_guild_id", "API_channel_id")},
 }
@@ -197,6 +213,10 @@ def test_nothing_hangs_or_crashes_and_what_is_in_the_way_is_named(
 ) -> None:
     monkeypatch.setattr("mjwatch.gallery.page._render_in_subprocess", str.encode)
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # nobody cuts the power here
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "inner").touch()
+    monkeypatch.setitem(KINDS, "a link to a folder", lambda path: path.symlink_to(elsewhere))
     for kind in (*KINDS, *(CONTENTS if name in READ else ())):
         root = tmp_path / kind
         for folder in ("outbox", "inbox", "state", "keys"):
@@ -215,3 +235,4 @@ def test_nothing_hangs_or_crashes_and_what_is_in_the_way_is_named(
             except Exception as error:
                 error.add_note(f"with {kind}")
                 raise
+    assert [path.name for path in elsewhere.iterdir()] == ["inner"]  # no link was followed

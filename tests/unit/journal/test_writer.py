@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NOW = 1_770_000_000.0
+DAY = 86_400.0
 FILE = TakenFile("clients/acme/cat.txt", "ab" * 32, 1_769_999_999.5, b"a cat\n")
 
 
@@ -119,6 +120,25 @@ def test_a_path_is_stored_as_text_in_one_form_or_as_its_bytes(name: str) -> None
     else:
         assert stored == unicodedata.normalize("NFC", name)
         assert stored_path(unicodedata.normalize("NFD", name)) == stored
+
+
+def test_an_attempt_ahead_of_the_clock_counts_for_a_day_or_from_its_own_time_if_the_clock_was_behind(
+    journal: Journal,
+) -> None:
+    ahead = NOW + 30 * DAY
+    journal.count_submission("5", "session", ahead)
+    journal.follow_clock(NOW)
+    journal.follow_clock(NOW + 100)
+    assert journal.attempts_since(0) == [NOW]
+    clock = NOW + 100
+    for jump in (DAY + 100, 29 * DAY):  # in two steps: a day later it is not forgotten yet
+        clock += jump
+        journal.follow_clock(clock, jump)
+    assert journal.attempts_since(0) == [ahead]
+    journal.follow_clock(NOW)
+    journal.follow_clock(NOW + DAY)
+    journal.follow_clock(ahead + 60)
+    assert journal.attempts_since(0) == [NOW]
 
 
 def test_a_step_is_stored_with_its_attempt_and_the_position_in_the_stream(journal: Journal) -> None:
@@ -536,4 +556,4 @@ def test_a_journal_in_a_folder_without_access_is_reported() -> None:
 
 
 def test_the_version_of_the_schema_is_stored(journal: Journal) -> None:
-    assert version_of(journal._db) == newest_version() == 5
+    assert version_of(journal._db) == newest_version() == 6

@@ -14,7 +14,7 @@ from PIL import Image, ImageColor
 
 from mjwatch import events as ev
 from mjwatch.errors import AnsweredNoError, DownloadError, OutboxError
-from mjwatch.jobs.imported import FileGroup, file_job
+from mjwatch.jobs.imported import STAGING_FOLDER, FileGroup, file_job
 from mjwatch.midjourney.parsing.picture_names import read_picture_name
 from mjwatch.model import Job, LimitScope, Prompt, Refusal, RefusalClass, ResultKind, State
 from mjwatch.outbox.manifest import OutboxChannel, load_manifest
@@ -92,7 +92,7 @@ def a_collector(
     *,
     embed_prompt: bool = True,
     reading_wait: Callable[[], float] = lambda: 0.0,
-    staged: Path = Path("nothing-is-staged"),
+    state: Path = Path("nothing-is-staged"),
 ) -> Collector:
     return Collector(
         rest=cast("DiscordREST", rest),
@@ -102,7 +102,7 @@ def a_collector(
         picture_format="auto",
         keep_grid=True,
         embed_prompt=embed_prompt,
-        staged=staged,
+        state=state,
         file_of=lambda job_id: None,
         reading_wait=reading_wait,
     )
@@ -132,11 +132,13 @@ def test_pictures_of_a_folder_stay_as_they_are_and_keep_their_names(
 ) -> None:
     names = (f"ada_a_cat_{UUID}_0.png", f"ada_a_cat_{UUID}_3.png", f"{UUID}_grid_0.png", "a_cat.mp4")
     pictures = [(name, f"copy{n}", 1) for n, name in enumerate(names)]
+    staged = tmp_path / STAGING_FOLDER
+    staged.mkdir()
     for _, copy, _ in pictures:
-        (tmp_path / copy).write_bytes(grid())
+        (staged / copy).write_bytes(grid())
     group = FileGroup("_imported/old/a-cat.txt", 1e9, tuple(pictures), UUID, "a cat")
     job, _ = file_job(group, "joboldie", 2e9)
-    assert a_collector(FakeCDN(), outbox, staged=tmp_path).collect(job) == ev.Published(
+    assert a_collector(FakeCDN(), outbox, state=tmp_path).collect(job) == ev.Published(
         "_imported/old/a-cat-joboldie"
     )
     folder = tmp_path / "outbox" / "_imported" / "old" / "a-cat-joboldie"
@@ -149,19 +151,27 @@ def test_pictures_of_a_folder_stay_as_they_are_and_keep_their_names(
     assert manifest["grid"]["file"] == names[2]
     assert manifest["source"]["kind"] == "folder"
     assert {(folder / name).read_bytes() for name in names} == {grid()}
-    (tmp_path / "copy1").unlink()
-    failed = a_collector(FakeCDN(), outbox, staged=tmp_path).collect(replace(job, id="jobother"))
+    elsewhere = staged.rename(tmp_path / "elsewhere")
+    staged.symlink_to(elsewhere)
+    failed = a_collector(FakeCDN(), outbox, state=tmp_path).collect(replace(job, id="joblinks"))
+    assert isinstance(failed, ev.SaveFailed)
+    assert "links are not followed" in failed.reason
+    staged.unlink()
+    elsewhere.rename(staged)
+    (staged / "copy1").unlink()
+    failed = a_collector(FakeCDN(), outbox, state=tmp_path).collect(replace(job, id="jobother"))
     assert isinstance(failed, ev.SaveFailed)
 
 
 def test_no_two_pictures_of_a_folder_get_one_name(tmp_path: Path, outbox: FillingOutbox) -> None:
     long = f"ada_{'words_' * 20}{UUID}"
     names = (f"{long}_0.png", f"{long}_1.png", "a:b.png", "a*b.png", "A_B.png")
+    (tmp_path / STAGING_FOLDER).mkdir()
     for n in range(len(names)):
-        (tmp_path / f"copy{n}").write_bytes(grid())
+        (tmp_path / STAGING_FOLDER / f"copy{n}").write_bytes(grid())
     pictures = tuple((name, f"copy{n}", 1) for n, name in enumerate(names))
     job, _ = file_job(FileGroup("_imported/old/words.txt", 1e9, pictures, UUID), "joboldie", 2e9)
-    a_collector(FakeCDN(), outbox, staged=tmp_path).collect(job)
+    a_collector(FakeCDN(), outbox, state=tmp_path).collect(job)
     folder = tmp_path / "outbox" / "_imported" / "old" / "words-joboldie"
     files = [image["file"] for image in load_manifest(folder)["images"]]
     assert [read_picture_name(file).number for file in files] == [1, 2, None, None, None]
