@@ -160,9 +160,13 @@ class InteractionSeen:
 
 @dataclass(frozen=True, slots=True)
 class InteractionFailed:
-    """Discord says that the application did not answer in time; the job may run all the same."""
+    """Discord says that the application did not answer in time; the job may run all the same.
+
+    ``refusal``: instead of that, the bot refused something that may be the job.
+    """
 
     reason: str
+    refusal: Refusal | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -281,7 +281,7 @@ class FolderImport:
         return data
 
     def _unstage(self, batch: dict[str, FileGroup]) -> None:
-        with self._staging() as staging:
+        with suppress(MjwatchError), self._staging() as staging:  # saved they are in any case
             for group in batch.values():
                 for _, digest, _ in group.pictures:
                     with suppress(OSError):

@@ -248,7 +248,7 @@ class GatewaySession:
         """
         reason = reason or self._repeated_close(code) or self.close_wanted or describe_close(code)
         verdict = CloseVerdict.RESUME if self.close_wanted else close_verdict(code)
-        if is_unreadable and self._is_stuck():
+        if is_unreadable and self.phase in {Phase.RESUMING, Phase.UP} and self._is_stuck():
             verdict = CloseVerdict.IDENTIFY
         reached = self._note_loss(now)
         if verdict is CloseVerdict.STOP:

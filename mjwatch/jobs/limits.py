@@ -200,8 +200,10 @@ class SendingGate:
 def failure_of(before: Job, job: Job, event: ev.JobEvent) -> Failure | None:
     """Return the failure that this step of a job shows, if it may be an outage; None for the job's own."""
     match event:
-        case ev.InteractionFailed():
+        case ev.InteractionFailed(refusal=None):
             return Failure("interaction", event.reason, by_bot=True)
+        case ev.InteractionFailed(refusal=Refusal() as refusal):
+            return _failure_in(refusal, executed=True)
         case ev.OutcomeUnknown() if job.state is not State.SUBMITTED:
             return Failure("unanswered", event.reason, by_bot=False)
         case ev.TimedOut() if before.state is State.SUBMITTED and job.state is State.IN_DOUBT:
@@ -226,7 +228,8 @@ def _failure_in(refusal: Refusal, *, executed: bool) -> Failure | None:
 
 
 def _refusal_in(event: ev.JobEvent) -> Refusal | None:
-    return event.refusal if isinstance(event, ev.Refused | ev.UploadFailed | ev.CancelPressed) else None
+    kinds = (ev.Refused, ev.UploadFailed, ev.CancelPressed, ev.InteractionFailed)
+    return event.refusal if isinstance(event, kinds) else None
 
 
 def _wait_for(refusal: Refusal, monotonic: float) -> Wait:

@@ -45,7 +45,7 @@ def job_events(message: ParsedMessage, job: Job, found: Match) -> Iterable[ev.Jo
         case MessageKind.QUEUED if _of_present_attempt(message, job):
             yield ev.QueuedByBot()
         case MessageKind.REFUSED if message.error is not None and _of_present_attempt(message, job):
-            yield _refused(message.error, found)
+            yield from _refused(message.error, job, found)
         case MessageKind.DELETED:
             yield ev.StartMessageDeleted()
         case kind if kind in FINALS or (kind in expected_of(job).finals and message.text):
@@ -58,11 +58,16 @@ def job_events(message: ParsedMessage, job: Job, found: Match) -> Iterable[ev.Jo
             pass
 
 
-def _refused(refusal: Refusal, found: Match) -> ev.Refused | ev.InteractionFailed:
-    """Return a doubt for a refusal without ids: what it refuses may be what somebody pressed or typed."""
-    said = refusal.title or refusal.detail
-    doubt = ev.InteractionFailed(f"a refusal that names no interaction may be about it: {said}")
-    return doubt if found.by_looks else ev.Refused(refusal)
+def _refused(refusal: Refusal, job: Job, found: Match) -> Iterable[ev.JobEvent]:
+    """Yield a doubt for a refusal without ids: what it refuses may be what somebody pressed or typed.
+
+    Unless the job waits for its start, other signs decide: the answer to its POST, or its session's silence.
+    """
+    if not found.by_looks:
+        yield ev.Refused(refusal)
+    elif job.state is State.SUBMITTED:
+        said = refusal.title or refusal.detail
+        yield ev.InteractionFailed(f"a refusal that names no interaction may be about it: {said}", refusal)
 
 
 def _of_present_attempt(message: ParsedMessage, job: Job) -> bool:

@@ -194,7 +194,7 @@ class MessageTracker:
         start messages that were read again.
         """
         parsed = [self._results.completed(self._parse("REST", message, jobs), jobs) for message in messages]
-        unowned = [message for message in parsed if self._results.closed_owner(message, jobs) is None]
+        unowned, late = self._without_closed(parsed, jobs)
         heard = [kept.message for kept in self.unmatched]
         heard = [message for message in heard if message.kind in FINALS or message.nonce is None]
         shown = [message for message in (*unowned, *heard) if message.kind in _KEPT_KINDS]
@@ -226,7 +226,21 @@ class MessageTracker:
                 events += self._events(match_, message, jobs)
             else:
                 self.unmatched.add(message, None)
-        return _disputes(disputed) + events + self._reread(reread or {}, jobs)
+        return late + _disputes(disputed) + events + self._reread(reread or {}, jobs)
+
+    def _without_closed(
+        self, messages: Iterable[ParsedMessage], jobs: Mapping[str, Job]
+    ) -> tuple[list[ParsedMessage], JobEvents]:
+        """Return the messages that are of no closed job, and the events of results that closed jobs lack."""
+        unowned: list[ParsedMessage] = []
+        late: JobEvents = []
+        for message in messages:
+            owner = self._results.closed_owner(message, jobs)
+            if owner is None:
+                unowned.append(message)
+            elif self.held.owner(message.message_id or "") is None:
+                late.append((owner, finished(message, "job uuid")))
+        return unowned, late
 
     def next_matched(self, jobs: Mapping[str, Job]) -> tuple[UnmatchedMessage | HeldResult, JobEvents] | None:
         """Return the first unmatched message whose job is known by now, and its events, or None.
@@ -357,9 +371,12 @@ class MessageTracker:
         """Return the events of this message, none if it is about no job, or None if it must be kept."""
         owner = self._results.closed_owner(message, jobs)
         if owner is not None:
+            self.foreign_jobs.end_by_ids(message)
             return [(owner, finished(message, "job uuid"))]
         owner = self._results.ended_before_start(message, jobs)
         if owner is not None and message.message_id is not None:
+            # It may not be the attempt that its job has ended with: no other job takes its result.
+            self.foreign_jobs.note(message)
             return [(owner, ev.Started(message.message_id, message.interaction_id, message.job_uuid))]
         found = match(message, jobs.values(), self.foreign_jobs, self.me, ids_only=not self.caught_up)
         if isinstance(found, Match) and self._is_settled(found, message, jobs):

@@ -62,7 +62,7 @@ REVERTS: dict[str, tuple[Any, str, Any]] = {
     "given up": (Channel, "attempt_ends", _attempt_ends_with_its_job),
     "stored": (Channel, "is_unstored", False),
     "hidden start": (StartsByLooks, "may_have_missed_start", lambda *_: False),
-    "unnamed refusal": (job_events, "_refused", lambda refusal, found: ev.Refused(refusal)),
+    "unnamed refusal": (job_events, "_refused", lambda refusal, job, found: [ev.Refused(refusal)]),
     "late start": (KnownResults, "ended_before_start", lambda *_: None),
     "earlier attempt": (
         evidence,

@@ -39,7 +39,7 @@ class KnownResults:
         if message.kind is not MessageKind.STARTED or message.nonce is None:
             return None
         owner = self._owner_of(job_uuid=None, message_id=None, start_id=None, nonce=message.nonce)
-        return None if owner in jobs else owner
+        return owner if owner and owner not in jobs else None  # "": a submission that was no job's
 
     def completed(self, message: ParsedMessage, jobs: Mapping[str, Job]) -> ParsedMessage:
         """Return the message with its action: an unlabelled reply to a known finished picture is a reroll."""

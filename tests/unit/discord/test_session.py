@@ -560,6 +560,16 @@ def test_a_session_that_brings_the_same_unreadable_message_again_is_given_up() -
     assert sent_ops(session) == [2]
 
 
+def test_nonsense_before_the_session_goes_on_is_no_reason_to_give_it_up() -> None:
+    session = up()
+    for now in (10, 20, 30, 40):
+        session.connected(now)
+        down = reconnect(session.closed(None, now, reason="no JSON", is_unreadable=True))
+        assert down.reason == "no JSON"
+    assert session.resume_state is not None
+    assert session.resume_state.session_id == "session-1"
+
+
 def test_a_session_that_gets_further_each_time_is_kept() -> None:
     session = up()
     for seq in range(2, 12):

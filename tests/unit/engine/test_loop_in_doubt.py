@@ -137,6 +137,15 @@ def test_an_ended_job_whose_start_comes_late_gets_its_result(
     assert len(harness.submits()) == 1
 
 
+def test_an_ended_jobs_result_that_a_gap_hid_is_delivered(harness: EngineHarness) -> None:
+    given_up(harness)
+    harness.feed(create(started("600", nonce="nonce-1")), ANSWERED)
+    harness.feed(ev.GatewayDown("x", 1.0, session_lost=True), replace(READY, session_id="session-2"))
+    final = result("700", reply_to="600")
+    harness.feed(ev.HistoryRead((final,), "500"))
+    assert harness.job().state is State.COLLECTING
+
+
 FAILURE = ev.GatewayDispatch("INTERACTION_FAILURE", {"id": "550", "nonce": "nonce-1", "reason_code": 2}, 2)
 NOTICE = create(
     message(
@@ -181,6 +190,29 @@ def test_a_refusal_without_ids_sends_nothing_again_and_loses_no_result(
     assert len(harness.journal.attempts_since(0)) == 1
     harness.feed(create(started("600", nonce="nonce-1")), create(result("700", reply_to="600")))
     assert harness.job().state is State.COLLECTING
+
+
+@pytest.mark.parametrize("sent", [ev.NotSent("no network"), ev.OutcomeUnknown("reset")])
+def test_a_refusal_without_ids_keeps_no_job_from_being_proven_unsent(
+    harness: EngineHarness, sent: ev.JobEvent
+) -> None:
+    harness.drop("a.txt", "a red cat\n")
+    harness.feed(create(refused("590", "Banned prompt")))
+    assert harness.job().state is State.SUBMITTING
+    harness.feed(ev.ForJob("job00001", sent))
+    harness.feed(create(refused("591", "Banned prompt")))
+    harness.now += 61
+    harness.feed()
+    harness.feed(ev.GatewayAlive("session-1"))
+    assert len(harness.submits()) == 2
+
+
+def test_a_full_queue_makes_all_wait_whoever_is_told(harness: EngineHarness) -> None:
+    harness.drop("a.txt", "a red cat\n")
+    harness.accept_all()
+    harness.feed(create(refused("590", "Queue full")))
+    harness.drop("b.txt", "a blue dog\n", mtime=5000.0)
+    assert len(harness.submits()) == 1
 
 
 def test_a_refusal_without_ids_that_needs_a_person_pauses_the_sending(harness: EngineHarness) -> None:

@@ -30,7 +30,8 @@ def a_follower(closed: dict[str, str] | None = None) -> MessageTracker:
         *, job_uuid: str | None, message_id: str | None, start_id: str | None, nonce: str | None = None
     ) -> str | None:
         known = closed or {}
-        return known.get(job_uuid or "") or known.get(message_id or "") or known.get(start_id or "")
+        ids = (job_uuid, message_id, start_id, nonce)
+        return next((known[id_] for id_ in ids if id_ in known), None)
 
     tracker = MessageTracker(CHANNEL, owner_of)
     tracker.me = ME
@@ -145,10 +146,24 @@ def test_while_a_gap_is_unread_only_ids_decide() -> None:
 
 
 def test_a_replayed_final_of_a_closed_job_is_not_given_to_its_duplicate() -> None:
-    tracker = a_follower({UUID_A: "closed"})
-    ((job_id, _),) = tracker.dispatch(create(result("700", uuid=UUID_A)), by_id(a_job()))
-    assert job_id == "closed"
-    assert tracker.history([result("700", uuid=UUID_A)], by_id(a_job())) == []
+    known = {UUID_A: "closed"}
+    tracker = a_follower(known)
+    final = result("700", uuid=UUID_A)
+    for pairs in (tracker.dispatch(create(final), by_id(a_job())), tracker.history([final], by_id(a_job()))):
+        assert [(job_id, type(event)) for job_id, event in pairs] == [("closed", ev.Finished)]
+    known["700"] = "closed"  # its result by now
+    assert tracker.history([final], by_id(a_job())) == []
+
+
+def test_the_result_of_a_closed_jobs_other_attempt_is_no_equal_prompts() -> None:
+    tracker = a_follower({"111": "closed", "222": ""})  # "": a submission that was no job's
+    tracker.caught_up = True
+    twin = by_id(a_job(state=State.SUBMITTED, queued_by_bot=True, anchor="4000"))
+    ((job_id, event),) = tracker.dispatch(create(started("5000", nonce="111")), twin)
+    assert (job_id, type(event)) == ("closed", ev.Started)
+    assert tracker.dispatch(create(started("5001", nonce="222")), twin) == []
+    for start in ("5000", "5001"):
+        assert tracker.dispatch(create(result(f"6{start}", uuid=UUID_B, reply_to=start)), twin) == []
 
 
 def test_what_ended_in_a_gap_is_found_in_the_history() -> None:
