@@ -217,15 +217,10 @@ def test_behind_a_link_in_the_state_folder_nothing_is_changed(
     for name in (*digests, "id_rsa"):
         (behind / name).write_text("precious")
     (state / STAGING_FOLDER).symlink_to(behind)
-    steps = (
-        found._make_staging,
-        found._sweep,
-        lambda: found._stage(found.groups),
-        lambda: found._unstage(found.groups),
-    )
-    for step in steps:
+    for step in (found._make_staging, found._sweep, lambda: found._stage(found.groups)):
         with pytest.raises(MjwatchError, match="links are not followed"):
             step()
+    found._unstage(found.groups)  # the pictures are saved by then, so that it says nothing
     assert {path.name: path.read_text() for path in behind.iterdir()} == dict.fromkeys(
         {*digests, "id_rsa"}, "precious"
     )
